@@ -1,0 +1,66 @@
+"""Stage `progress`: L1 regression of P on progress labels (Eq. 2), with what is not progress among the examples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from pvla.core.batch import Batch
+from pvla.core.config import Preset
+from pvla.core.progress import ProgressEstimator
+from pvla.core.stages.base import Stage
+
+
+def mismatch_text(batch: Batch, share: float) -> tuple[Tensor, Tensor]:
+    """Give a share of the rows the instruction of another row: texts (B, L, Dt), and which rows changed (B,) bool.
+
+    Rows whose neighbour has the same instruction keep theirs.
+    """
+    other = batch.text.roll(1, dims=0)
+    differs = (other - batch.text).flatten(1).abs().amax(1) > 1e-3
+    changed = (torch.rand(len(batch), device=batch.text.device) < share) & differs
+    return torch.where(changed.view(-1, 1, 1), other, batch.text), changed
+
+
+class ProgressStage(Stage):
+    """Trains P on t/T of successes, on labelled failures, on wrong instructions, and with views missing.
+
+    Successes alone teach an estimator that whatever lasts is progress: it then calls failures done. A wrong instruction
+    has label 0: nothing done for another task counts for this one. A blank view makes one-camera videos scorable.
+    """
+
+    blank: Tensor
+    name = "progress"
+    healthy = "l1 falls below .06 in a few hundred steps and ends near .04; l1_mismatch below .1"
+
+    def __init__(
+        self, preset: Preset, same_task: bool, blank: Tensor, mismatch: float = 0.15, blank_share: float = 0.1
+    ) -> None:
+        super().__init__()
+        self.trained = ProgressEstimator(preset)
+        self.views = preset.views
+        self.mismatch = mismatch if same_task else 0.0
+        self.blank_share = blank_share
+        self.register_buffer("blank", blank, persistent=False)
+
+    def _hide_views(self, *frames: Tensor) -> list[Tensor]:
+        """Replace all views but the first by the features of a blank picture in a share of the rows."""
+        if self.views == 1:
+            return list(frames)
+        keep = self.blank.shape[0] // self.views
+        hidden = (torch.rand(frames[0].shape[0], device=frames[0].device) < self.blank_share).view(-1, 1, 1)
+        later = torch.arange(self.blank.shape[0], device=hidden.device).view(1, -1, 1) >= keep
+        return [torch.where(hidden & later, self.blank, f) for f in frames]
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """L1 of P, in the mean over the rows (Eq. 2)."""
+        text, changed = mismatch_text(batch, self.mismatch)
+        start, now = self._hide_views(batch.start, batch.now)
+        target = torch.where(changed, torch.zeros_like(batch.progress_now), batch.progress_now)
+        error = (self.trained(text, start, now) - target).abs()
+        log = {"l1": error[~changed].mean().detach()}
+        if bool(changed.any()):
+            log["l1_mismatch"] = error[changed].mean().detach()
+        return error.mean(), log

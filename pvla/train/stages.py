@@ -1,0 +1,221 @@
+"""Running one training stage: its data, what it builds on, its checkpoint."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pvla.core.batch import Batch
+from pvla.core.checkpoint import Card, file_hash, load_card, load_part, save_part
+from pvla.core.config import Preset
+from pvla.core.evaluator import Evaluator
+from pvla.core.fit import Progress, Run, fit, state_identity, validate
+from pvla.core.progress import ProgressEstimator
+from pvla.core.stages import (
+    ActionDecoderStage,
+    EvaluatorStage,
+    FastEvaluatorStage,
+    LatentExpertStage,
+    Metrics,
+    ProgressStage,
+    Stage,
+    WorldStage,
+)
+from pvla.core.world import WorldModel
+from pvla.datasets.loader import Draws, FrameTable, fit_transform, load_frames
+from pvla.datasets.store import Store
+from pvla.datasets.transforms import ActionTransform
+from pvla.errors import InputError
+from pvla.train.encoders import Encoders
+from pvla.train.features import blank_features, cache_features
+
+NEEDS: dict[str, tuple[str, ...]] = {
+    "progress": (),
+    "world-model": (),
+    "evaluator": ("progress", "world-model"),
+    "fast-evaluator": ("world-model", "evaluator"),
+    "latent-expert": ("world-model",),
+    "action-decoder": ("world-model",),
+}
+"""The stages, and the stages that each builds on."""
+
+LEARNS_FROM_SUCCESSES = frozenset({"latent-expert", "action-decoder"})
+USES_LATENTS = frozenset({"evaluator", "fast-evaluator", "latent-expert", "action-decoder"})
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """What all stages of one training have in common."""
+
+    preset: Preset
+    store: Store
+    encoders: Encoders
+    runs: Path
+    seed: int = 0
+
+    def folder(self, stage: str) -> Path:
+        """Where a stage's run lives."""
+        return self.runs / stage
+
+    def checkpoint(self, stage: str) -> Path:
+        """The finished part of a stage."""
+        return self.folder(stage) / "checkpoint.safetensors"
+
+    @cached_property
+    def data(self) -> str:
+        """Content hash of the dataset."""
+        return self.store.content_hash()
+
+    def identity(self, stage: str) -> dict[str, str]:
+        """What makes two runs of a stage the same run: data, encoders, preset, seed, and what it builds on."""
+        built_on = {need: file_hash(self.checkpoint(need)) for need in NEEDS[stage]}
+        preset = self.preset.model_dump_json()
+        return {
+            "stage": stage,
+            "data": self.data,
+            "encoders": self.encoders.key,
+            "preset": preset,
+            "seed": str(self.seed),
+            **built_on,
+        }
+
+    def finished(self, stage: str) -> bool:
+        """Whether the stage has a checkpoint of its last step."""
+        path = self.checkpoint(stage)
+        return path.is_file() and load_card(path).step >= self.preset.train[stage].steps
+
+
+Listener = Callable[[str, Progress], None]
+FeatureListener = Callable[[int, int], None]
+
+
+def run_stage(
+    stage: str,
+    workspace: Workspace,
+    on_step: Listener | None = None,
+    on_features: FeatureListener | None = None,
+    trackers: tuple[str, ...] = (),
+) -> Card:
+    """Train a stage (what it builds on must be finished), or resume it, and write its checkpoint.
+
+    Raises:
+        InputError: an unfinished run in the folder belongs to other data, another preset or another seed.
+        KeyboardInterrupt: Ctrl-C; the state is saved, the same call resumes.
+    """
+    config = workspace.preset.train[stage]
+    run = Run(workspace.folder(stage), workspace.seed, workspace.identity(stage), trackers)
+    _refuse_stranger(run)
+    features = cache_features(workspace.store, workspace.encoders, on_features)
+    train = load_frames(workspace.store, features, "train")
+    held_out = load_frames(workspace.store, features, "held_out")
+    transform = fit_transform(train, workspace.preset.actions.horizon, workspace.preset.actions.relative)
+    if stage in USES_LATENTS:
+        world = load_world(workspace)
+        train, held_out = with_latents(train, world, workspace), with_latents(held_out, world, workspace)
+    draws = _draws(stage, workspace, train, transform, config.batch)
+    part = build_stage(stage, workspace)
+    listener = None if on_step is None else lambda p: on_step(stage, p)
+    averages = fit(part, lambda step: Batch(**draws(step)), config, run, listener)
+    with averages.applied(part):
+        if isinstance(part, WorldStage):
+            part.trained.set_latent_statistics(_latents(train, part.trained, workspace))
+        checks = replace(_draws(stage, workspace, held_out, transform, 128), seed=workspace.seed + 1)
+        metrics = validate(part, [Batch(**checks(step)) for step in range(8)])
+        card = _card(stage, workspace, metrics, transform)
+        save_part(workspace.checkpoint(stage), part.trained, card)
+    return card
+
+
+def build_stage(stage: str, workspace: Workspace) -> Stage:
+    """A stage with its trained predecessors loaded; torch is seeded first, so that its weights are reproducible."""
+    torch.manual_seed(workspace.seed)
+    preset = workspace.preset
+    if stage == "progress":
+        several = len(workspace.store.info.tasks) > 1
+        return ProgressStage(preset, several, blank_features(workspace.encoders.vision))
+    if stage == "world-model":
+        return WorldStage(preset)
+    if stage == "evaluator":
+        progress = ProgressEstimator(preset)
+        load_part(workspace.checkpoint("progress"), progress)
+        return EvaluatorStage(preset, load_world(workspace), progress)
+    if stage == "fast-evaluator":
+        evaluator = Evaluator(preset)
+        load_part(workspace.checkpoint("evaluator"), evaluator)
+        return FastEvaluatorStage(preset, evaluator)
+    if stage == "latent-expert":
+        return LatentExpertStage(preset)
+    if stage == "action-decoder":
+        return ActionDecoderStage(preset)
+    raise InputError(f"There is no training stage {stage!r}; choose one of {', '.join(NEEDS)}.")
+
+
+def load_world(workspace: Workspace) -> WorldModel:
+    """The trained world model."""
+    world = WorldModel(workspace.preset)
+    load_part(workspace.checkpoint("world-model"), world)
+    return world.eval().requires_grad_(False)
+
+
+def with_latents(table: FrameTable, world: WorldModel, workspace: Workspace) -> FrameTable:
+    """The table with the standardised latent of every frame and the frame N later."""
+    return replace(table, latent=world.standardise(_latents(table, world, workspace)).numpy())
+
+
+@torch.no_grad()
+def _latents(table: FrameTable, world: WorldModel, workspace: Workspace, batch: int = 512) -> torch.Tensor:
+    """a^z of each frame and the one N later (F, K, Z)."""
+    rows = np.arange(len(table))
+    later = table.later(rows, workspace.preset.world.gap)
+    parts = []
+    for i in range(0, len(rows), batch):
+        pair = [torch.from_numpy(table.patches[r[i : i + batch]].astype(np.float32)) for r in (rows, later)]
+        parts.append(world.latent(*pair))
+    return torch.cat(parts)
+
+
+def _draws(stage: str, w: Workspace, table: FrameTable, transform: ActionTransform, batch: int) -> Draws:
+    return Draws(
+        table=table,
+        batch=batch,
+        gap=w.preset.world.gap,
+        horizon=w.preset.actions.horizon,
+        transform=transform,
+        seed=w.seed,
+        only_successes=stage in LEARNS_FROM_SUCCESSES,
+    )
+
+
+def _card(stage: str, workspace: Workspace, metrics: Metrics, transform: ActionTransform) -> Card:
+    info = workspace.store.info
+    return Card(
+        stage=stage,
+        preset=workspace.preset.model_dump(mode="json"),
+        step=workspace.preset.train[stage].steps,
+        seed=workspace.seed,
+        data=workspace.data,
+        inputs={"encoders": workspace.encoders.key},
+        metrics=metrics,
+        command=" ".join(["pvla", *sys.argv[1:]]),
+        extra={
+            "action_transform": transform.model_dump(mode="json"),
+            "action_space": info.action_space.model_dump(mode="json"),
+            "tasks": {task.name: task.instructions for task in info.tasks},
+            "episodes": len(workspace.store),
+        },
+    )
+
+
+def _refuse_stranger(run: Run) -> None:
+    there = state_identity(run)
+    if there is not None and there != dict(run.identity):
+        differs = sorted(k for k in run.identity if there.get(k) != run.identity[k])
+        raise InputError(
+            f"{run.folder} holds a run with other {', '.join(differs)}; give another --runs folder or --fresh."
+        )
