@@ -1,0 +1,155 @@
+"""The `pvla` command: finds the command module, runs it, and turns failures into a sentence and an exit code.
+
+A command named `x` lives in `pvla/cli/x.py`, which has a function `register(app: typer.Typer) -> None` that
+adds the command (or the group of commands) named `x` to `app`. The module is imported only when `x` is typed,
+and imports heavy libraries only inside its functions: `pvla --help` touches none of them.
+
+Exit codes: 0 done; 1 ran, and the answer is no; 2 bad input; 3 fault while running; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_group
+
+from pvla import __version__
+from pvla.errors import InputError, PvlaError, RunFault
+
+COMMANDS: dict[str, str] = {
+    "data": "Make, inspect, check and show datasets.",
+    "train": "Train one of the five parts, or resume its training.",
+    "export": "Turn checkpoints into a verified bundle of ONNX graphs.",
+    "run": "Drive an arm by an instruction until progress says done.",
+    "eval": "Measure success, steps and progress over many trials.",
+    "score": "Show how far a video has come with its task, second by second.",
+    "bench": "Measure latency, throughput and missed ticks on this machine.",
+    "doctor": "Say what is installed, what is missing, and what to do.",
+}
+
+REFUSALS: dict[int, str] = {
+    errno.ENOSPC: "The disk is full",
+    errno.EDQUOT: "The disk quota is used up",
+    errno.EACCES: "Reading or writing is not permitted",
+    errno.EPERM: "Reading or writing is not permitted",
+    errno.EROFS: "The disk is read-only",
+}
+
+
+class InterruptError(PvlaError):
+    """Ctrl-C. A command that knows what it saved raises `KeyboardInterrupt` with a sentence about it."""
+
+    exit_code = 130
+
+
+class LazyGroup(TyperGroup):
+    """A group that knows its commands' names and help, and imports a command's module only to run it."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for name, summary in COMMANDS.items():
+            if Path(__file__).with_name(f"{name}.py").is_file():
+                self.commands[name] = TyperCommand(name=name, help=summary)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Find the command in `args` and load it (`ctx` is the parser's context)."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command and load_command(str(name)), rest
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; Ctrl-C becomes `InterruptError` whatever the version of the parser makes of it."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            raise InterruptError(str(stop) or "Interrupted.") from stop
+
+
+def load_command(name: str) -> Any:
+    """The command `name` as its module registers it."""
+    module = importlib.import_module(f"pvla.cli.{name}")
+    app = typer.Typer(add_completion=False)
+    module.register(app)
+    return get_group(app).commands[name]
+
+
+app = typer.Typer(
+    name="pvla",
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"pvla {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def pvla(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Robot policies that know how far along their task is, and act on it."""
+    if context.invoked_subcommand is None:
+        sys.stdout.write(context.get_help() + "\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run `pvla` with `arguments` (default: those of the process) and exit with its code."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run `pvla` and return its exit code; every expected failure has become one sentence on stderr."""
+    try:
+        outcome = app(args=arguments, prog_name="pvla", standalone_mode=False)
+    except PvlaError as error:
+        return _say(str(error), error.exit_code)
+    except OSError as error:
+        return _say_refusal(error)
+    except Exception as error:
+        return _say_usage(error)
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _say_refusal(error: OSError) -> int:
+    """The disk or its permissions refuse: the user can mend that. Any other `OSError` is a defect."""
+    if error.errno not in REFUSALS:
+        return _say_defect()
+    where = f" ({error.filename})" if error.filename else ""
+    return _say(f"{REFUSALS[error.errno]}{where}.", RunFault.exit_code)
+
+
+def _say_usage(error: Exception) -> int:
+    """The parser's errors have no public base class in all its versions; they have this method in all."""
+    describe = getattr(error, "format_message", None)
+    if describe is None:
+        return _say_defect()
+    message, context = str(describe()), getattr(error, "ctx", None)
+    if context is None or type(error).__name__ == "NoArgsIsHelpError":
+        return _say(message, InputError.exit_code)
+    sentence = " ".join(message.split()).rstrip(".")
+    return _say(f"{sentence} (see `{context.command_path} --help`).", InputError.exit_code)
+
+
+def _say_defect() -> int:
+    traceback.print_exc()
+    return _say("This is a defect of pvla: please report it with the lines above.", RunFault.exit_code)
+
+
+def _say(sentence: str, code: int) -> int:
+    sys.stderr.write(sentence + "\n")
+    return code
