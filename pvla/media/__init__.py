@@ -1,0 +1,1 @@
+"""Videos, charts and contact sheets (PyAV and Pillow, no torch, no matplotlib)."""

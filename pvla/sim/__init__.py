@@ -1,0 +1,1 @@
+"""The tabletop simulator: scene, environments, scripted experts, demonstrations. Torch-free."""

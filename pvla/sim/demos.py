@@ -1,0 +1,235 @@
+"""Recording demonstrations and failures of the scripted experts into the store, by several processes.
+
+Seeds: the layout of every recorded episode has a seed below EVALUATION_SEEDS; seeds from there on are for evaluation
+only. So no evaluated scene was ever seen in training.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import queue
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+import mujoco
+import numpy as np
+
+from pvla.datasets.schema import ActionSpace, Camera, DatasetInfo, Task
+from pvla.datasets.writer import StoreWriter
+from pvla.errors import InputError, RunFault
+from pvla.sim.env import CAMERA_SIZES, RATE_HZ, TabletopEnv
+from pvla.sim.instructions import TASKS, TRAINED
+from pvla.sim.rollout import Rollout, demonstrate, fail, kind_of
+from pvla.sim.scene import ARM_JOINTS, OBJECT_NAMES
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
+
+EVALUATION_SEEDS = 1_000_000
+"""First of the seeds that are kept for evaluation; demonstrations use seeds below."""
+
+EXTRAS = {"objects": 3 * len(OBJECT_NAMES) + 1, "tcp": 3, "progress": 1, "qpos": 51}
+"""Columns beside images, action and state.
+
+objects: x, y, z, m, of each of OBJECT_NAMES, then the drawer's opening, m. tcp: tool point, m. progress: label 0..1
+of runs that failed, NaN in demonstrations (their label is t/(T-1)). qpos: the whole scene, to draw pictures again.
+"""
+
+_EPISODES_PER_SHARD = 16
+_PATIENCE_S = 1.0
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One episode to record; ``kind`` is empty for a demonstration."""
+
+    task: str
+    index: int
+    failure: bool
+    seed: int
+
+    @property
+    def id(self) -> str:
+        """Name of the episode in the dataset."""
+        return f"{self.task}-{'failure' if self.failure else 'demo'}-{self.index:05d}"
+
+
+def record_demos(
+    out: Path,
+    episodes_per_task: int,
+    failures_per_task: int,
+    seed: int = 0,
+    workers: int = 2,
+    on_progress: Progress | None = None,
+) -> None:
+    """Record a dataset of all tasks at ``out``; what is there already is kept and not recorded again.
+
+    A demonstration that fails by itself is kept as a failure, with a label for every frame. The content depends on
+    ``seed`` and the numbers of episodes alone, not on the workers, nor on interruptions: each episode has a seed
+    below EVALUATION_SEEDS made of ``seed``, its task and its number.
+
+    Args:
+        out: the dataset's folder.
+        episodes_per_task: demonstrations to try for each task.
+        failures_per_task: runs for each task that fail on purpose.
+        seed: of everything that is random.
+        workers: processes; 1 records in this one.
+        on_progress: called with (episodes done, episodes in all) as they are done.
+
+    Raises:
+        InputError: a number is negative, ``workers`` is 0, or ``out`` holds another dataset.
+        RunFault: a worker died, or the disk is full; the episodes recorded so far are readable.
+        KeyboardInterrupt: after whole episodes have been saved.
+    """
+    if min(episodes_per_task, failures_per_task, seed, workers - 1) < 0:
+        raise InputError("Numbers of episodes and the seed cannot be negative, and it takes one worker at least.")
+    report = on_progress or (lambda done, total: None)
+    jobs = list_jobs(episodes_per_task, failures_per_task, seed)
+    with _open(out) as writer:
+        todo = [job for job in jobs if job.id not in writer.ids]
+        done = len(jobs) - len(todo)
+        report(done, len(jobs))
+        finished = _record_here(writer, todo) if workers == 1 else _record_in_processes(out, todo, workers)
+        for _ in finished:
+            done += 1
+            report(done, len(jobs))
+
+
+def list_jobs(episodes_per_task: int, failures_per_task: int, seed: int) -> list[Job]:
+    """All episodes of a dataset, tasks taking turns so that a part of the list is balanced too."""
+    demos = [Job(task, i, False, _seed(seed, task, i, False)) for i in range(episodes_per_task) for task in TASKS]
+    failures = [Job(task, i, True, _seed(seed, task, i, True)) for i in range(failures_per_task) for task in TASKS]
+    return demos + failures
+
+
+def dataset_info() -> DatasetInfo:
+    """What the recorded dataset says about itself."""
+    return DatasetInfo(
+        name="pvla-tabletop",
+        fps=RATE_HZ,
+        cameras=[Camera(name=name, height=size, width=size) for name, size in CAMERA_SIZES.items()],
+        action_space=ActionSpace(
+            kind="joint_position",
+            names=[*ARM_JOINTS, "gripper"],
+            units=["rad"] * 6 + ["1"],
+            frame="joint angles, absolute",
+            rate_hz=RATE_HZ,
+        ),
+        state_names=[*ARM_JOINTS, "gripper"],
+        tasks=[Task(name=task, instructions=TRAINED[task]) for task in TASKS],
+        extras=EXTRAS,
+        source="scripted experts in the pvla tabletop simulator",
+        license="Apache-2.0",
+    )
+
+
+def record_episode(writer: StoreWriter, job: Job) -> None:
+    """Run one episode, draw its pictures and hand it to the writer."""
+    env = _env(job.task)
+    rollout = fail(env, kind_of(job.task, job.index), job.seed) if job.failure else demonstrate(env, job.seed)
+    wording = np.random.default_rng([job.seed, 3]).integers(len(TRAINED[job.task]))
+    source = f"seed {job.seed}" + (f", {rollout.kind}" if rollout.kind else "")
+    with writer.episode(job.id, TRAINED[job.task][wording], job.task, source) as episode:
+        for t in range(len(rollout)):
+            images = _draw(env, rollout.qpos[t])
+            episode.add(images, rollout.action[t], rollout.state[t], t / RATE_HZ, _extras(rollout, t))
+        episode.finish(success=rollout.success)
+
+
+def _seed(seed: int, task: str, index: int, failure: bool) -> int:
+    return crc32(f"{seed}/{task}/{index}/{failure}".encode()) % EVALUATION_SEEDS
+
+
+def _extras(rollout: Rollout, t: int) -> dict[str, Any]:
+    label = np.nan if rollout.success else rollout.progress[t]
+    return {"objects": rollout.objects[t], "tcp": rollout.tcp[t], "progress": [label], "qpos": rollout.qpos[t]}
+
+
+def _draw(env: TabletopEnv, qpos: Any) -> dict[str, Any]:
+    env.scene.data.qpos[:] = qpos
+    mujoco.mj_kinematics(env.scene.model, env.scene.data)
+    mujoco.mj_camlight(env.scene.model, env.scene.data)
+    return {name: env.picture(name, size, size) for name, size in CAMERA_SIZES.items()}
+
+
+@cache
+def _env(task: str) -> TabletopEnv:
+    return TabletopEnv(task, images=False, terminate_on_success=False, max_steps=1_000_000)
+
+
+def _open(out: Path, worker: int | None = None) -> StoreWriter:
+    if worker is not None:
+        return StoreWriter(
+            out,
+            dataset_info(),
+            shard_prefix=f"worker{worker}",
+            episodes_per_shard=_EPISODES_PER_SHARD,
+            index_on_close=False,
+        )
+    if (out / "dataset.json").exists():
+        StoreWriter.resume(out).close()
+    return StoreWriter(out, dataset_info(), episodes_per_shard=_EPISODES_PER_SHARD)
+
+
+def _record_here(writer: StoreWriter, jobs: list[Job]) -> Iterator[None]:
+    for job in jobs:
+        record_episode(writer, job)
+        yield
+
+
+def _record_in_processes(out: Path, jobs: list[Job], workers: int) -> Iterator[None]:
+    context = multiprocessing.get_context("spawn")
+    done: Any = context.Queue()
+    stop = context.Event()
+    shares = [jobs[number::workers] for number in range(workers)]
+    processes = [
+        context.Process(target=_work, args=(out, number, share, done, stop)) for number, share in enumerate(shares)
+    ]
+    for process in processes:
+        process.start()
+    try:
+        for _ in jobs:
+            _next_done(done, processes)
+            yield
+    finally:
+        # Workers finish the episode at hand and seal what they have, also when this process is interrupted.
+        stop.set()
+        for process in processes:
+            process.join()
+
+
+def _next_done(done: Any, processes: Sequence[BaseProcess]) -> None:
+    """Wait for one episode; raise what a worker sent instead of it."""
+    while True:
+        try:
+            trouble = done.get(timeout=_PATIENCE_S)
+        except queue.Empty:
+            if not any(process.is_alive() for process in processes) and done.empty():
+                raise RunFault("A recording process ended early; run the command again to go on.") from None
+            continue
+        if trouble is not None:
+            raise trouble
+        return
+
+
+def _work(out: Path, number: int, jobs: list[Job], done: Any, stop: Any) -> None:
+    """Record a share of the episodes: the body of a worker process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = os.getppid()
+    try:
+        with _open(out, worker=number) as writer:
+            for job in jobs:
+                if stop.is_set() or os.getppid() != parent:
+                    return
+                record_episode(writer, job)
+                done.put(None)
+    except (InputError, RunFault) as error:
+        done.put(error)

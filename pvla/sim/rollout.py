@@ -1,0 +1,145 @@
+"""One run of an expert in the scene, without pictures: they are drawn afterwards, only for runs that are kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from pvla.sim.env import TabletopEnv
+from pvla.sim.expert import Expert
+from pvla.sim.failures import KINDS, Failing, failing_expert
+from pvla.sim.labels import AFTER_SUCCESS, ProgressLabel
+from pvla.sim.noise import Disturbance, Pauses
+
+Array = npt.NDArray[np.float64]
+
+LONGEST = 130
+"""A demonstration that is longer has failed, steps."""
+
+LONGEST_FAILURE = 110
+TRIES = 8
+"""How often a run that was meant to fail and did not is drawn anew."""
+
+
+class Actor(Protocol):
+    """What drives a run."""
+
+    speed: float
+
+    def act(self) -> npt.NDArray[np.float32]:
+        """The action (7,) for the state now."""
+        ...
+
+
+@dataclass
+class Rollout:
+    """What happened in one run: row t of each list belongs to frame t.
+
+    Attributes:
+        qpos: positions of the whole scene (nq,), enough to draw any picture of the frame.
+        action: what the expert wanted at the frame (7,); what was executed may have been disturbed.
+        state: (7,).
+        objects: (3n+1,), positions of OBJECT_NAMES and the drawer's opening, m.
+        tcp: (3,), m.
+        progress: label from the scene's state, 0..1.
+        success: whether the task was done at the end.
+        kind: way in which it was meant to fail, "" for a demonstration.
+    """
+
+    kind: str = ""
+    success: bool = False
+    qpos: list[Array] = field(default_factory=list)
+    action: list[npt.NDArray[np.float32]] = field(default_factory=list)
+    state: list[Array] = field(default_factory=list)
+    objects: list[Array] = field(default_factory=list)
+    tcp: list[Array] = field(default_factory=list)
+    progress: list[float] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.action)
+
+
+def demonstrate(env: TabletopEnv, seed: int, noise: bool = True) -> Rollout:
+    """Let the expert do the environment's task once, disturbed and with pauses unless ``noise`` is off.
+
+    The run goes on for AFTER_SUCCESS steps after success, or ends as a failure after LONGEST steps.
+
+    Args:
+        env: with ``terminate_on_success=False``; it is reset.
+        seed: of the layout and of all that is random.
+        noise: whether the motion is disturbed and pauses.
+    """
+    env.reset(seed=seed)
+    rng = np.random.default_rng([seed, 1])
+    run = _Run(env, Expert(env, rng), rng, Rollout(), noise)
+    since = 0
+    while len(run.rollout) < LONGEST and since <= AFTER_SUCCESS + 1:
+        run.step()
+        since = since + 1 if since or env.success else 0
+    run.rollout.success = env.success
+    return run.rollout
+
+
+def fail(env: TabletopEnv, kind: str, seed: int) -> Rollout:
+    """Let the environment's task go wrong once, in one of the ways in KINDS.
+
+    A run that does the task by accident is drawn anew, at most TRIES times; the last one is returned whatever it did.
+    """
+    for attempt in range(TRIES):
+        env.reset(seed=seed)
+        rng = np.random.default_rng([seed, 2, attempt])
+        rollout = _run_to_end(env, failing_expert(kind, env, rng), rng, kind)
+        if not rollout.success:
+            break
+    return rollout
+
+
+def kind_of(task: str, index: int) -> str:
+    """The way in which a task's failure number ``index`` fails: all ways take turns."""
+    return KINDS[task][index % len(KINDS[task])]
+
+
+def _run_to_end(env: TabletopEnv, actor: Failing, rng: np.random.Generator, kind: str) -> Rollout:
+    run = _Run(env, actor, rng, Rollout(kind), noise=True)
+    done = False
+    while not actor.finished() and len(run.rollout) < LONGEST_FAILURE:
+        run.step()
+        done = done or env.success
+    run.rollout.success = done
+    return run.rollout
+
+
+class _Run:
+    def __init__(self, env: TabletopEnv, actor: Actor, rng: np.random.Generator, rollout: Rollout, noise: bool) -> None:
+        self.rollout = rollout
+        self._env, self._actor, self._noise = env, actor, noise
+        self._label = ProgressLabel(env.scene, env.task, actor.speed)
+        self._disturb, self._pauses = Disturbance(rng), Pauses(rng)
+        self._gripper = 1.0
+
+    def step(self) -> None:
+        """Record the frame as it is now, then act."""
+        action = self._action()
+        self._record(action)
+        self._env.step(self._disturb(action) if self._noise else action)
+
+    def _action(self) -> npt.NDArray[np.float32]:
+        hold = self._pauses.hold(self._env.scene.state()) if self._noise else None
+        if hold is None:
+            action = self._actor.act()
+            self._gripper = float(action[6])
+            return action
+        hold[6] = self._gripper
+        return hold
+
+    def _record(self, action: npt.NDArray[np.float32]) -> None:
+        scene, rollout = self._env.scene, self.rollout
+        rollout.qpos.append(self._env.qpos())
+        rollout.action.append(action.copy())
+        rollout.state.append(scene.state())
+        rollout.objects.append(np.append(scene.objects().ravel(), scene.drawer()))
+        rollout.tcp.append(scene.tcp())
+        rollout.progress.append(self._label.of(scene))

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pvla.sim.env import TabletopEnv
+from pvla.sim.labels import AFTER_SUCCESS
+from pvla.sim.rollout import demonstrate
+from pvla.sim.tasks import SuccessCheck
+
+
+@pytest.fixture(scope="module")
+def env() -> TabletopEnv:
+    return TabletopEnv("open_drawer", images=False, terminate_on_success=False, max_steps=1000)
+
+
+def test_a_demonstration_is_the_same_for_the_same_seed(env: TabletopEnv) -> None:
+    one, two, other = demonstrate(env, 7), demonstrate(env, 7), demonstrate(env, 8)
+    np.testing.assert_array_equal(one.qpos, two.qpos)
+    np.testing.assert_array_equal(one.action, two.action)
+    assert len(other) != len(one) or not np.allclose(one.action, other.action)
+
+
+def test_a_demonstration_goes_on_after_success(env: TabletopEnv) -> None:
+    rollout = demonstrate(env, 7, noise=False)
+    openings = np.array(rollout.objects)[:, -1]
+    done = int(np.argmax(openings >= 0.13))
+    assert rollout.success
+    assert len(rollout) - 1 - done == AFTER_SUCCESS
+
+
+def test_every_frame_has_all_columns(env: TabletopEnv) -> None:
+    rollout = demonstrate(env, 7)
+    shapes = {
+        name: np.shape(getattr(rollout, name)) for name in ("qpos", "action", "state", "objects", "tcp", "progress")
+    }
+    frames = len(rollout)
+    assert shapes == {
+        "qpos": (frames, env.scene.model.nq),
+        "action": (frames, 7),
+        "state": (frames, 7),
+        "objects": (frames, 19),
+        "tcp": (frames, 3),
+        "progress": (frames,),
+    }
+
+
+def test_recorded_actions_are_clean_though_the_motion_is_not(env: TabletopEnv) -> None:
+    """The noise of consecutive states must not show in the actions' distance from the state."""
+    rollout = demonstrate(env, 7)
+    ahead = np.array(rollout.action)[:, :6] - np.array(rollout.state)[:, :6]
+    assert np.abs(ahead[:, 4]).max() < 0.15
+    assert np.abs(np.array(rollout.action)[:, 4]).mean() < 0.02
+
+
+def test_the_success_of_a_rollout_is_that_of_the_scene(env: TabletopEnv) -> None:
+    rollout = demonstrate(env, 9)
+    assert SuccessCheck("open_drawer").update(env.scene) == rollout.success
