@@ -21,6 +21,7 @@ class Batch:
         action: chunk from t on (B, H, A), normalised to [−1, 1].
         progress_now: p* of o_t (B,).
         progress_later: p* of o_{t+N} (B,).
+        task: index of the row's task (B,) int64; rows of one task ask for the same thing in whatever words.
         latent: x_0 = standardised a^z between o_t and o_{t+N} (B, K, Z); (B, 0, 0) before a world model has made it.
     """
 
@@ -32,6 +33,7 @@ class Batch:
     action: Tensor
     progress_now: Tensor
     progress_later: Tensor
+    task: Tensor
     latent: Tensor
 
     def __len__(self) -> int:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,12 +74,34 @@ def read_tensors(path: Path, device: str = "cpu") -> tuple[dict[str, Tensor], di
     Raises:
         InputError: the file is missing, damaged, or not ours.
     """
+    with _opened(path, device) as f:
+        names: list[str] = list(f.keys())
+        return {name: f.get_tensor(name) for name in names}, _header(f)
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The card of a file that `write_tensors` wrote, without its tensors.
+
+    Raises:
+        InputError: the file is missing, damaged, or not ours.
+    """
+    with _opened(path) as file:
+        return _header(file)
+
+
+def _header(file: Any) -> dict[str, Any]:
+    header: dict[str, Any] = json.loads((file.metadata() or {})["pvla"])
+    return header
+
+
+@contextmanager
+def _opened(path: Path, device: str = "cpu") -> Iterator[Any]:
+    """The open file; whatever goes wrong while it is read becomes an `InputError`."""
     if not path.is_file():
         raise InputError(f"There is no checkpoint at {path}; train the stage first with `pvla train`.")
     try:
-        with safe_open(path, framework="pt", device=device) as f:
-            card = json.loads((f.metadata() or {})["pvla"])
-            return {k: f.get_tensor(k) for k in f.keys()}, card  # noqa: SIM118  (safe_open is no mapping)
+        with safe_open(path, framework="pt", device=device) as file:
+            yield file
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise InputError(
             f"{path} is not a whole pvla checkpoint ({error}); make it again with `pvla train`."
@@ -93,7 +116,7 @@ def save_part(path: Path, part: nn.Module, card: Card, half: bool = False) -> No
 
 def load_card(path: Path) -> Card:
     """The card of a checkpoint, without its weights."""
-    return _card(path, read_tensors(path)[1])
+    return _card(path, read_header(path))
 
 
 def load_part(path: Path, part: nn.Module) -> Card:

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor
 
 from pvla.core.batch import Batch
-from pvla.core.checkpoint import read_tensors, write_tensors
+from pvla.core.checkpoint import read_header, read_tensors, write_tensors
 from pvla.core.config import TrainConfig
 from pvla.core.stages.base import Metrics, Stage
 
@@ -106,6 +108,7 @@ def fit(
         project_dir=str(run.folder),
     )
     stage.to(accelerator.device)
+    ranks, rank = accelerator.num_processes, accelerator.process_index
     optimizer = _optimizer(stage, config)
     averages = Averages(stage, config.ema)
     first = _resume(stage, optimizer, averages, run) if run.state.exists() else 0
@@ -113,36 +116,37 @@ def fit(
         run.folder.mkdir(parents=True, exist_ok=True)
         with torch.no_grad():
             stage.before([draw(-1 - i).to(accelerator.device) for i in range(8)])
-    _forget_after(run.metrics, first)
+    if accelerator.is_main_process:
+        _forget_after(run.metrics, first)
     wrapped, optimizer = accelerator.prepare(stage, optimizer)
     if run.trackers:
         accelerator.init_trackers(stage.name)
     stage.train()
     with _interruptible() as interrupted, open(run.metrics, "a") as log:
         for step in range(first, config.steps):
-            torch.manual_seed(_step_seed(run.seed, step, accelerator.process_index))
+            torch.manual_seed(_step_seed(run.seed, step, rank))
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(config, step)
-            loss, values = wrapped(draw(step).to(accelerator.device))
+            loss, values = wrapped(draw(step * ranks + rank).to(accelerator.device))
             optimizer.zero_grad(set_to_none=True)
             accelerator.backward(loss)
             accelerator.clip_grad_norm_(stage.trained.parameters(), config.clip)
             optimizer.step()
             averages.update(stage, step)
-            done = step + 1
-            if done % config.log_every == 0 or done == config.steps:
-                metrics = {"loss": float(loss.detach()), **{k: float(v) for k, v in values.items()}}
-                log.write(json.dumps({"step": done, **metrics}) + "\n")
-                log.flush()
+            done, last = step + 1, step + 1 == config.steps
+            stop = interrupted()  # asked once: what is saved and what is raised must agree
+            metrics = {"loss": float(loss.detach())} | _floats(values)
+            if done % config.log_every == 0 or last:
+                if accelerator.is_main_process:
+                    log.write(json.dumps({"step": done, **metrics}) + "\n")
+                    log.flush()
                 if run.trackers:
                     accelerator.log(metrics, step=done)
-            if accelerator.is_main_process and (
-                done % config.checkpoint_every == 0 or done == config.steps or interrupted()
-            ):
+            if accelerator.is_main_process and (done % config.checkpoint_every == 0 or last or stop):
                 _save(stage, optimizer, averages, run, done)
             if on_step is not None:
-                on_step(Progress(done, config.steps, {"loss": float(loss.detach())} | _floats(values)))
-            if interrupted():
+                on_step(Progress(done, config.steps, metrics))
+            if stop:
                 raise KeyboardInterrupt
     accelerator.end_training()
     return averages
@@ -214,9 +218,13 @@ def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {k.removeprefix(prefix + "/"): v for k, v in tensors.items() if k.startswith(prefix + "/")}
 
 
-def state_identity(run: Run) -> dict[str, str] | None:
-    """The identity of the state that a run's folder holds, or None where it holds none."""
-    return dict(read_tensors(run.state)[1]["identity"]) if run.state.exists() else None
+def state_card(run: Run) -> dict[str, Any] | None:
+    """`step` and `identity` of the state that a run's folder holds, or None where it holds none.
+
+    Raises:
+        InputError: the state is damaged.
+    """
+    return read_header(run.state) if run.state.exists() else None
 
 
 def _forget_after(path: Path, step: int) -> None:
@@ -225,7 +233,9 @@ def _forget_after(path: Path, step: int) -> None:
         return
     lines = path.read_text().splitlines()
     kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
-    path.write_text("".join(line + "\n" for line in kept))
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text("".join(line + "\n" for line in kept))
+    os.replace(temporary, path)
 
 
 @contextmanager

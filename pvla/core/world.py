@@ -131,4 +131,4 @@ class WorldModel(nn.Module):
         """
         std = latents.std(0)
         self.latent_mean.copy_(latents.mean(0))
-        self.latent_std.copy_(std.clamp_min(0.05 * float(std.max())))
+        self.latent_std.copy_(std.clamp_min(max(0.05 * float(std.max()), 1e-6)))

@@ -18,7 +18,7 @@ from pvla.core.config import Preset
 from pvla.core.pretext import InstructionPretext, ScenePretext
 from pvla.core.text import TextEncoder, build_text
 from pvla.core.vision import VisionEncoder, build_vision
-from pvla.datasets.loader import split_of
+from pvla.datasets.loader import split_episodes
 from pvla.datasets.store import Episode, Store
 from pvla.errors import InputError
 
@@ -30,7 +30,7 @@ class Pictures:
     """All pictures of a dataset in memory, with where everything was: rows of every camera, and targets (n, m)."""
 
     def __init__(self, store: Store, cameras: list[str]) -> None:
-        episodes = [e for i, e in enumerate(store) if split_of(i) == "train" and "objects" in e.extras]
+        episodes = [e for e in split_episodes(store, "train") if "objects" in e.extras]
         if not episodes:
             raise InputError("The dataset has no 'objects' column; encoders are pre-trained on simulated data.")
         with ThreadPoolExecutor(2) as pool:

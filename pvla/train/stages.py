@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +17,7 @@ from pvla.core.batch import Batch
 from pvla.core.checkpoint import Card, file_hash, load_card, load_part, save_part
 from pvla.core.config import Preset
 from pvla.core.evaluator import Evaluator
-from pvla.core.fit import Progress, Run, fit, state_identity, validate
+from pvla.core.fit import Progress, Run, fit, state_card, validate
 from pvla.core.progress import ProgressEstimator
 from pvla.core.stages import (
     ActionDecoderStage,
@@ -45,6 +47,19 @@ NEEDS: dict[str, tuple[str, ...]] = {
 }
 """The stages, and the stages that each builds on."""
 
+HEALTHY: dict[str, str] = {
+    stage.name: stage.healthy
+    for stage in (
+        ProgressStage,
+        WorldStage,
+        EvaluatorStage,
+        FastEvaluatorStage,
+        LatentExpertStage,
+        ActionDecoderStage,
+    )
+}
+"""What the logged values of each stage look like when all is well."""
+
 LEARNS_FROM_SUCCESSES = frozenset({"latent-expert", "action-decoder"})
 USES_LATENTS = frozenset({"evaluator", "fast-evaluator", "latent-expert", "action-decoder"})
 
@@ -73,22 +88,46 @@ class Workspace:
         return self.store.content_hash()
 
     def identity(self, stage: str) -> dict[str, str]:
-        """What makes two runs of a stage the same run: data, encoders, preset, seed, and what it builds on."""
-        built_on = {need: file_hash(self.checkpoint(need)) for need in NEEDS[stage]}
-        preset = self.preset.model_dump_json()
+        """What makes two runs of a stage the same run: data, encoders, preset, seed, and what it builds on.
+
+        How the preset trains other stages is left out: their checkpoints say all that matters of it.
+
+        Raises:
+            InputError: what the stage builds on is not there yet.
+        """
+        built_on = {need: self._hash_of(need, stage) for need in NEEDS[stage]}
+        preset = self.preset.model_copy(update={"train": {stage: self.preset.train[stage]}})
         return {
             "stage": stage,
             "data": self.data,
             "encoders": self.encoders.key,
-            "preset": preset,
+            "preset": preset.model_dump_json(),
             "seed": str(self.seed),
             **built_on,
         }
 
+    def run(self, stage: str, trackers: tuple[str, ...] = ()) -> Run:
+        """The run of a stage (see `identity`)."""
+        return Run(self.folder(stage), self.seed, self.identity(stage), trackers)
+
     def finished(self, stage: str) -> bool:
-        """Whether the stage has a checkpoint of its last step."""
+        """Whether the stage has a checkpoint of its last step, made on the features of the same encoders.
+
+        Raises:
+            InputError: it has one that belongs to other encoders.
+        """
         path = self.checkpoint(stage)
-        return path.is_file() and load_card(path).step >= self.preset.train[stage].steps
+        if not path.is_file():
+            return False
+        card = load_card(path)
+        if card.inputs.get("encoders") != self.encoders.key:
+            raise InputError(f"{path} was trained on the features of other encoders; give another --runs folder.")
+        return card.step >= self.preset.train[stage].steps
+
+    def _hash_of(self, need: str, stage: str) -> str:
+        if not self.checkpoint(need).is_file():
+            raise InputError(f"Stage {stage} builds on {need}, which is not trained yet: `pvla train {need}`.")
+        return file_hash(self.checkpoint(need))
 
 
 Listener = Callable[[str, Progress], None]
@@ -105,12 +144,14 @@ def run_stage(
     """Train a stage (what it builds on must be finished), or resume it, and write its checkpoint.
 
     Raises:
-        InputError: an unfinished run in the folder belongs to other data, another preset or another seed.
+        InputError: a run in the folder belongs to other data, another preset or another seed, or the dataset does not
+            fit the preset.
         KeyboardInterrupt: Ctrl-C; the state is saved, the same call resumes.
     """
     config = workspace.preset.train[stage]
-    run = Run(workspace.folder(stage), workspace.seed, workspace.identity(stage), trackers)
-    _refuse_stranger(run)
+    run = workspace.run(stage, trackers)
+    refuse_stranger(run)
+    _check_widths(workspace)
     features = cache_features(workspace.store, workspace.encoders, on_features)
     train = load_frames(workspace.store, features, "train")
     held_out = load_frames(workspace.store, features, "held_out")
@@ -122,6 +163,7 @@ def run_stage(
     part = build_stage(stage, workspace)
     listener = None if on_step is None else lambda p: on_step(stage, p)
     averages = fit(part, lambda step: Batch(**draws(step)), config, run, listener)
+    part.cpu()  # the dataset is there; `fit` has moved the part to the accelerator
     with averages.applied(part):
         if isinstance(part, WorldStage):
             part.trained.set_latent_statistics(_latents(train, part.trained, workspace))
@@ -212,10 +254,40 @@ def _card(stage: str, workspace: Workspace, metrics: Metrics, transform: ActionT
     )
 
 
-def _refuse_stranger(run: Run) -> None:
-    there = state_identity(run)
-    if there is not None and there != dict(run.identity):
-        differs = sorted(k for k in run.identity if there.get(k) != run.identity[k])
+def _check_widths(workspace: Workspace) -> None:
+    info, actions = workspace.store.info, workspace.preset.actions
+    if (info.action_dim, info.state_dim) != (actions.width, actions.state):
+        raise InputError(
+            f"{workspace.store.path} has {info.action_dim} action and {info.state_dim} state columns; preset "
+            f"{workspace.preset.name} is for {actions.width} and {actions.state}: give a preset for this robot."
+        )
+
+
+def refuse_stranger(run: Run) -> None:
+    """Make sure that a run's folder is empty or holds the same run.
+
+    Raises:
+        InputError: it holds another one, or a damaged state.
+    """
+    there = state_card(run)
+    if there is not None and there["identity"] != dict(run.identity):
+        differs = sorted(_differences(there["identity"], run.identity))
         raise InputError(
             f"{run.folder} holds a run with other {', '.join(differs)}; give another --runs folder or --fresh."
         )
+
+
+def _differences(there: Mapping[str, str], here: Mapping[str, str]) -> Iterator[str]:
+    for key in here:
+        if key == "preset" and key in there:
+            yield from _differing_keys(json.loads(there[key]), json.loads(here[key]), "preset")
+        elif there.get(key) != here[key]:
+            yield key
+
+
+def _differing_keys(there: Any, here: Any, name: str) -> Iterator[str]:
+    if isinstance(there, dict) and isinstance(here, dict):
+        for key in sorted({*there, *here}):
+            yield from _differing_keys(there.get(key), here.get(key), f"{name}.{key}")
+    elif there != here:
+        yield name

@@ -17,8 +17,8 @@ class Stage(nn.Module, ABC):
     """A part to train, with its loss.
 
     Only `trained` has parameters that move; whatever else a stage needs (a teacher) it keeps outside of torch's
-    registry. Stages draw their noise from torch's global generator, which `fit` seeds anew at every step: that is what makes a
-    resumed run equal to an uninterrupted one.
+    registry. Stages draw their noise from torch's global generator, which `fit` seeds anew at every step: that is what
+    makes a resumed run equal to an uninterrupted one.
     """
 
     name: ClassVar[str]

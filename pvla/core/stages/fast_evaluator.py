@@ -35,15 +35,16 @@ class FastEvaluatorStage(Stage):
 
     def forward(self, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
         """L1 of the value + weighted, normalised squared error of the gradient."""
-        teacher, x0 = self.teacher[0], batch.latent
+        teacher, x0 = self.teacher[0].to(batch.now.device), batch.latent
         with torch.no_grad():
             tau = torch.randint(1, self.schedule.steps + 1, (len(batch),), device=x0.device)
             x = add_noise(x0, torch.randn_like(x0), self.schedule.at(tau))
             known = teacher.context(batch.text, batch.start, batch.now)
         value, slope = value_and_gradient(lambda z: teacher(known, z, tau), x)
-        leaf = x.detach().requires_grad_()
-        guess = self.trained(self.trained.context(batch.text, batch.start, batch.now), leaf, tau)
-        (tilt,) = torch.autograd.grad(guess.sum(), leaf, create_graph=True)
+        with torch.enable_grad():  # validation, which otherwise keeps no graph, needs the student's gradient too
+            leaf = x.detach().requires_grad_()
+            guess = self.trained(self.trained.context(batch.text, batch.start, batch.now), leaf, tau)
+            (tilt,) = torch.autograd.grad(guess.sum(), leaf, create_graph=True)
         value_error = (guess - value).abs().mean()
         gradient_error = (tilt - slope).square().mean() / slope.square().mean().clamp_min(1e-12)
         cosine = torch.cosine_similarity(tilt.flatten(1), slope.flatten(1)).mean().detach()

@@ -14,12 +14,12 @@ from pvla.core.stages.base import Stage
 
 
 def mismatch_text(batch: Batch, share: float) -> tuple[Tensor, Tensor]:
-    """Give a share of the rows the instruction of another row: texts (B, L, Dt), and which rows changed (B,) bool.
+    """Give a share of the rows the instruction of another task: texts (B, L, Dt), and which rows changed (B,) bool.
 
-    Rows whose neighbour has the same instruction keep theirs.
+    Rows whose neighbour is of the same task keep theirs: another wording of it is no wrong instruction.
     """
     other = batch.text.roll(1, dims=0)
-    differs = (other - batch.text).flatten(1).abs().amax(1) > 1e-3
+    differs = batch.task.roll(1) != batch.task
     changed = (torch.rand(len(batch), device=batch.text.device) < share) & differs
     return torch.where(changed.view(-1, 1, 1), other, batch.text), changed
 

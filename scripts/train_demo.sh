@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# The demo bundle from nothing: demonstrations, encoders, training stages, export, evaluation.
+#
+#   scripts/train_demo.sh [WORK]        WORK (default demo-work) holds data, runs and logs
+#
+# Two CPU cores need under four hours. Killed at any moment, the same command goes on where it was: recording skips
+# episodes that are there, encoders that are finished are kept, and every training stage resumes at its last state.
+set -euo pipefail
+
+work=$(realpath -m "${1:-demo-work}")
+repo=$(cd "$(dirname "$0")/.." && pwd)
+seed=0
+mkdir -p "$work/encoders"
+cd "$work"
+
+pvla data demo data/demo --episodes 160 --failures 45 --seed $seed --workers 2
+
+if [ ! -f encoders/vision.safetensors ]; then
+  python "$repo/scripts/pretrain_encoders.py" data/demo --out encoders --text-steps 1200 --vision-steps 1400 --seed $seed
+fi
+sed "s#source = \"demo\".*#source = \"$work/encoders\"#" "$repo/pvla/presets/tiny.toml" > tiny.toml
+
+train() { OMP_NUM_THREADS=1 pvla train "$1" --data data/demo --preset tiny.toml --runs runs --seed $seed -q; }
+
+# Two stages at a time, one core each: a small network gains little from a second core.
+train progress & train world-model & wait
+train action-decoder & { train evaluator && train latent-expert; } & wait
+
+pvla export --target cpu --runs runs --half --name demo --out "$repo/pvla/assets/demo"
+pvla eval sim --bundle "$repo/pvla/assets/demo" --out eval

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from small import load, make_encoders, make_preset
+
+from pvla.errors import InputError
+from pvla.train.encoders import load_encoders
+
+
+def test_encoders_are_frozen_and_their_key_is_their_weights(tmp_path: Path) -> None:
+    preset = load(make_preset(tmp_path))
+    one, two = load_encoders(preset), load_encoders(preset)
+    assert one.key == two.key
+    assert not any(p.requires_grad for part in (one.vision, one.text) for p in part.parameters())
+    assert not one.vision.training
+    assert not one.text.training
+    make_encoders(tmp_path / "encoders", seed=1)
+    assert load_encoders(preset).key != one.key
+
+
+def test_instructions_become_padded_and_truncated_tokens(tmp_path: Path) -> None:
+    encoders = load_encoders(load(make_preset(tmp_path)))
+    tokens = encoders.tokens(["left", "go to the right and back to the left once more, please"])
+    assert tokens.shape == (2, 6)
+    assert tokens.dtype == torch.int64
+    assert tokens[0, -1] == 0
+    assert (tokens[1] != 0).all()
+    assert torch.equal(encoders.tokens(["LEFT"]), tokens[:1])
+
+
+@pytest.mark.parametrize("name", ["vision.safetensors", "text.safetensors", "tokenizer.json"])
+def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
+    preset = load(make_preset(tmp_path))
+    (tmp_path / "encoders" / name).unlink()
+    with pytest.raises(InputError, match=name.replace(".", r"\.")):
+        load_encoders(preset)
