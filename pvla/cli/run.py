@@ -1,0 +1,126 @@
+"""`pvla run`: drive an arm by an instruction until progress says done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from pvla.cli.console import JsonOption, QuietOption, Terminal, VerboseOption
+from pvla.errors import RunFault
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pvla.deploy.report import RunReport
+    from pvla.deploy.session import SimulatedRun
+
+Instruction = Annotated[str, typer.Option("--instruction", "-i", help='What to do, for example "stack the bowls".')]
+BundleOption = Annotated[Path | None, typer.Option("--bundle", help="Folder of a bundle [default: the demo's].")]
+Guidance = Annotated[str | None, typer.Option(help="full, fast or off [default: the bundle's].")]
+Scale = Annotated[float | None, typer.Option(min=0, help="Guidance scale [default: the bundle's].")]
+BestOf = Annotated[int, typer.Option(min=1, help="Sample so many chunks per plan, execute the best.")]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of scene and noise [default: a new one].")]
+MaxSeconds = Annotated[float, typer.Option(help="Give up after so many seconds.")]
+Out = Annotated[Path | None, typer.Option(help="Folder to write [default: runs/run-<date>-<instruction>].")]
+NoVideo = Annotated[bool, typer.Option("--no-video", help="Do not make the film.")]
+LimitsFile = Annotated[Path | None, typer.Option("--limits", help="JSON file that changes the arm's limits.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command `run`."""
+    app.command("run")(run)
+
+
+def run(
+    instruction: Instruction,
+    bundle: BundleOption = None,
+    guidance: Guidance = None,
+    scale: Scale = None,
+    best_of: BestOf = 1,
+    seed: Seed = None,
+    max_seconds: MaxSeconds = 30.0,
+    out: Out = None,
+    no_video: NoVideo = False,
+    limits: LimitsFile = None,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Drive the simulated arm by an instruction until progress says done.
+
+    Exits with 0 if the task is done, else with 1.
+    """
+    from pvla.deploy.session import RunOptions, SimulatedRun
+
+    terminal = Terminal(as_json=as_json, verbose=verbose, quiet=quiet)
+    options = RunOptions(instruction, bundle, guidance, scale, best_of, seed, max_seconds, out, not no_video, limits)
+    session = SimulatedRun(options)
+    _introduce(session, terminal)
+    report = _drive(session, terminal)
+    report = _finish(session, report, terminal)
+    document = {**report.model_dump(mode="json"), "folder": str(session.folder)}
+    terminal.result(document, lambda console: _show(console, session, report))
+    raise typer.Exit(0 if report.done and report.success is not False else 1)
+
+
+def _introduce(session: SimulatedRun, terminal: Terminal) -> None:
+    terminal.note(f"Bundle {session.manifest.name}, seed {session.seed}: simulated arm, a new scene.")
+    match = session.match
+    if session.task is None and match is not None:
+        terminal.note(
+            f'[yellow]The policy was never taught anything like "{escape(session.instruction)}":[/] '
+            f'it may do anything. It knows, for example, "{match.wording}".'
+        )
+    for change in session.limits_changed:
+        terminal.note(f"[yellow]Limit changed: {change}[/]")
+
+
+def _drive(session: SimulatedRun, terminal: Terminal) -> RunReport:
+    from pvla.cli.run_panel import RunPanel
+
+    if terminal.quiet or not terminal.notes.is_terminal:
+        return session.drive()
+    with RunPanel(session, terminal.notes) as panel:
+        return session.drive(panel.on_tick)
+
+
+def _finish(session: SimulatedRun, report: RunReport, terminal: Terminal) -> RunReport:
+    """Curve and film after a run that ended by itself; after a fault or Ctrl-C only say where everything lies."""
+    where = f"everything up to then is in {session.folder}"
+    if report.cause == "interrupted":
+        raise KeyboardInterrupt(f"Interrupted: the arm was held, then damped; {where}.")
+    if report.cause == "fault":
+        raise RunFault(f"{report.reason.rstrip('.')}; the arm was held, then damped; {where}.")
+    with terminal.progress() as bars:
+        task = bars.add_task("Making the film", total=report.frames, visible=session.options.video)
+        return session.report(report, lambda: bars.advance(task))
+
+
+def _show(console: Console, session: SimulatedRun, report: RunReport) -> None:
+    console.print(_verdict(report))
+    timing = report.timing
+    if timing is not None:
+        console.print(
+            f"{report.frames} steps in {report.seconds:.1f} s, {report.chunks} chunks, "
+            f"{timing.plan.p50_ms:.0f} ms per plan, {timing.missed} missed ticks, "
+            f"{sum(report.safety.values())} safety interventions."
+        )
+    for name, file in _files(session, report).items():
+        console.print(f"  {name:8} {file}", soft_wrap=True)
+
+
+def _files(session: SimulatedRun, report: RunReport) -> dict[str, Path]:
+    files = {**report.files, "result": "result.json"}
+    return {name: session.folder / file for name, file in files.items()}
+
+
+def _verdict(report: RunReport) -> str:
+    if not report.done:
+        return f"[bold yellow]Not done:[/] {report.reason}."
+    if report.success is False:
+        return f"[bold yellow]Not done:[/] progress says done after {report.seconds:.1f} s, but the scene is not."
+    checked = " (the scene agrees)" if report.success else ""
+    return f"[bold green]Done[/] after {report.seconds:.1f} s{checked}."

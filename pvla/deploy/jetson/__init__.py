@@ -1,0 +1,1 @@
+"""What only the robot's own computer has: TensorRT engines, the ARX arm, RealSense cameras."""

@@ -1,0 +1,46 @@
+"""Changing the arm's limits: only by a file, and every change is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from pvla.deploy.manifest import Limits
+from pvla.errors import InputError
+
+
+def load_limits(file: Path, own: Limits) -> tuple[Limits, list[str]]:
+    """The bundle's limits with what a JSON file changes, and one line per change.
+
+    The file has keys of `Limits` (position_low, position_high, velocity, acceleration, workspace_low, workspace_high),
+    each with all its numbers, in rad, s and m.
+
+    Raises:
+        InputError: the file cannot be read, names another key, or gives numbers that are no limits.
+    """
+    document = _read(file)
+    try:
+        changed = Limits.model_validate({**own.model_dump(), **document})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "limits"
+        raise InputError(f"Limits file {file}: {where}: {first['msg']}.") from error
+    if len(changed.position_low) != len(own.position_low):
+        raise InputError(f"Limits file {file} must give {len(own.position_low)} numbers for each key of the joints.")
+    lines = [f"{key}: {getattr(own, key)} -> {getattr(changed, key)}" for key in document]
+    return changed, lines
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"Limits file {file} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise InputError(f"Limits file {file} is not JSON: {error}.") from error
+    if not isinstance(document, dict):
+        raise InputError(f"Limits file {file} must hold one JSON object.")
+    return document

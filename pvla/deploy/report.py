@@ -1,0 +1,114 @@
+"""What a run leaves behind: result.json, the progress curve as PNG, and a film of the episode."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel
+
+from pvla.datasets.files import write_atomic
+from pvla.datasets.store import Episode, Store
+from pvla.deploy.loop import Cause
+from pvla.deploy.scene_film import SceneFilm
+from pvla.deploy.timing import LoopTiming
+from pvla.media.plot import Axes, Marks, Series, draw_curve
+
+Picture = npt.NDArray[np.uint8]
+Floats = npt.NDArray[Any]
+
+
+class RunReport(BaseModel):
+    """The content of result.json.
+
+    Attributes:
+        done: progress said that the task is done.
+        success: the scene says so too; None where nobody can tell.
+        success_step: ticks until the scene first was in the goal state, if it was.
+        guidance: the sampler's settings.
+        guidance_ratio: mean of |w sqrt(1 - alpha_bar) grad| / |eps| over the plans; None without guidance.
+        fallbacks: guided steps that were not finite and were replaced by plain ones.
+        bad_plans: plans that were not finite and were dropped.
+        progress: P at each frame, null where inference was busy with another one.
+        safety: interventions by reason.
+        safety_events: the first hundred of them.
+        rest: calls to the arm that failed while it came to rest.
+        files: what lies beside this file.
+    """
+
+    instruction: str
+    task: str | None
+    seed: int
+    bundle: str
+    bundle_digest: str
+    pvla_version: str
+    started: str
+    cause: Cause
+    reason: str
+    done: bool
+    success: bool | None
+    success_step: int | None
+    seconds: float
+    frames: int
+    chunks: int
+    guidance: dict[str, Any]
+    guidance_ratio: float | None
+    fallbacks: int
+    bad_plans: int
+    stop_threshold: float
+    stop_consecutive: int
+    progress: list[float | None]
+    safety: dict[str, int]
+    safety_events: list[dict[str, Any]]
+    limits_changed: list[str]
+    rest: list[str]
+    timing: LoopTiming | None
+    files: dict[str, str] = {}
+
+
+def write_result(folder: Path, report: RunReport) -> None:
+    """Write result.json into `folder`."""
+    write_atomic(folder / "result.json", (json.dumps(report.model_dump(mode="json"), indent=1) + "\n").encode())
+
+
+def write_curve(folder: Path, report: RunReport, times: Floats) -> None:
+    """Draw the progress over times (T,) s into curve.png."""
+    values = _floats(report.progress)
+    marks = Marks(threshold=report.stop_threshold, done_s=float(times[-1]) if report.done else None)
+    curve = draw_curve([Series("progress", times, values)], marks=marks, axes=Axes(title=report.instruction))
+    curve.save(folder / "curve.png")
+
+
+def write_film(
+    folder: Path, report: RunReport, episode: Episode, fps: float, on_picture: Callable[[], None] = lambda: None
+) -> None:
+    """Write run.mp4: the scene where the episode was simulated, its cameras, and the growing curve."""
+    from pvla.media.episode_video import write_episode_video
+
+    cameras: dict[str, Sequence[Picture]] = {name: list(episode.images(name)) for name in episode.cameras}
+    done = episode.length - 1 if report.done else None
+    rest = (_floats(report.progress), fps, report.instruction, report.stop_threshold, done)
+    if "qpos" not in episode.extras:
+        write_episode_video(folder / "run.mp4", cameras, *rest)
+        return
+    with SceneFilm(episode.extras["qpos"], on_picture) as scene:
+        write_episode_video(folder / "run.mp4", {"scene": scene, **cameras}, *rest)
+
+
+def open_episode(folder: Path) -> Episode:
+    """The recorded episode of a run's folder."""
+    return Store.open(folder / "episode")[0]
+
+
+def _floats(progress: Sequence[float | None]) -> Floats:
+    """Progress with null -> NaN, gaps filled by straight lines so that a curve has no holes."""
+    values = np.array([np.nan if value is None else value for value in progress], dtype=float)
+    known = np.flatnonzero(np.isfinite(values))
+    if len(known) == 0:
+        return values
+    filled: Floats = np.interp(np.arange(len(values)), known, values[known])
+    return filled
