@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from pvla.cli import main
+from pvla.cli import score as command
+from pvla.datasets.schema import Camera
+from pvla.deploy.manifest import Stop
+from pvla.media.video import VideoWriter
+from pvla.score.estimator import Features, Images
+from pvla.score.reference import Reference
+
+RISING = [*np.linspace(0, 1, 15), 1.0, 1.0]
+Video = Callable[[str, Sequence[float]], Path]
+
+
+class Brightness:
+    """Progress is how much brighter the head view became, for "stack the bowls" only."""
+
+    name = "brightness"
+    cameras = (Camera(name="head", height=16, width=16), Camera(name="wrist", height=8, width=8))
+    rate_hz = 10.0
+    stop = Stop(threshold=0.85, consecutive=2)
+    tasks = {"stack_bowls": ["stack the bowls"], "open_drawer": ["open the drawer"]}
+
+    def features(self, images: Images) -> Features:
+        return np.array([[images["head"].mean() / 255]], np.float32)
+
+    def progress(self, instruction: str, start: Features, current: Features) -> npt.NDArray[np.float64]:
+        gain = np.clip(current[:, 0, 0] - start[0, 0], 0, 1).astype(np.float64)
+        return gain * ("stack" in instruction)
+
+    def reference(self, cameras: Iterable[str]) -> Reference | None:
+        return None
+
+
+@pytest.fixture(autouse=True)
+def estimator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "_estimator", lambda bundle: Brightness())
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Video:
+    def make(name: str, levels: Sequence[float]) -> Path:
+        with VideoWriter(tmp_path / name, fps=10, width=32, height=32) as writer:
+            for level in levels:
+                writer.add(np.full((32, 32, 3), round(255 * level), np.uint8))
+        return tmp_path / name
+
+    return make
+
+
+def test_a_success_exits_with_0_and_leaves_three_files(
+    video: Video, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.run(["score", str(video("stack_the_bowls.mp4", RISING))]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("done: progress reached 0.85")
+    for said in ("baseline: time alone", "the video backwards", "open the drawer", "wrist view is missing"):
+        assert said in printed
+    assert {file.name for file in tmp_path.glob("*.progress.*")} == {
+        f"stack_the_bowls.progress.{ending}" for ending in ("png", "json", "csv")
+    }
+
+
+def test_half_a_success_exits_with_1(video: Video, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["score", str(video("stack_the_bowls.mp4", RISING[:8])), "--quiet"]) == 1
+    assert capsys.readouterr().out.startswith("not done: ")
+
+
+def test_what_it_cannot_judge_exits_with_1(video: Video, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["score", str(video("fold_shirt.mp4", RISING))]) == 1
+    assert capsys.readouterr().out.startswith("does not look like a task that this estimator knows: ")
+
+
+def test_falls_are_told(video: Video, capsys: pytest.CaptureFixture[str]) -> None:
+    main.run(["score", str(video("stack_the_bowls.mp4", [0, 0.6, 0.2, *RISING[5:]]))])
+    assert "progress falls by 0.4" in capsys.readouterr().out
+
+
+def test_json_and_out(video: Video, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, out = video("v.mp4", RISING), tmp_path / "out"
+    arguments = ["score", str(file), "--json", "--instruction", "stack the bowls", "--out", str(out)]
+    assert main.run(arguments) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["verdict"] == "done"
+    assert document["files"]["table"] == str(out / "v.progress.csv")
+    assert (out / "v.progress.csv").is_file()
+
+
+@pytest.mark.parametrize("kind", ["no video", "empty", "one frame", "missing", "instruction", "nothing"])
+def test_bad_input_is_one_sentence_and_exit_2(
+    kind: str, video: Video, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text, empty = tmp_path / "text.mp4", tmp_path / "empty.mp4"
+    text.write_text("no video " * 100)
+    empty.touch()
+    arguments = {
+        "no video": [str(text)],
+        "empty": [str(empty)],
+        "one frame": [str(video("stack_the_bowls.mp4", [0.5]))],
+        "missing": [str(tmp_path / "nowhere.mp4")],
+        "instruction": [str(text), "--instruction", ""],
+        "nothing": [],
+    }[kind]
+    assert main.run(["score", *arguments]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert not list(tmp_path.glob("*.progress.*"))
