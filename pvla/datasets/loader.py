@@ -6,7 +6,6 @@ This is the only module of `pvla.datasets` that reaches torch.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -14,12 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pvla.datasets.features import FeatureStore
+from pvla.datasets.splits import HELD_OUT_EVERY, Split, progress_labels, split_episodes
 from pvla.datasets.store import Episode, Store
 from pvla.datasets.transforms import ActionTransform
 from pvla.errors import InputError
-
-Split = Literal["train", "held_out"]
-HELD_OUT_EVERY = 10
 
 
 @dataclass(frozen=True)
@@ -64,33 +61,6 @@ class FrameTable:
         steps = np.minimum(rows[:, None] + np.arange(horizon), self.last[rows][:, None])
         rows_of_actions: NDArray[np.float32] = self.action[steps]
         return rows_of_actions
-
-
-def progress_labels(episode: Episode) -> NDArray[np.float32]:
-    """P* of each frame (T,): the labels that came with the data, else t/(T−1) of a success, else NaN (unknown)."""
-    given = episode.extras.get("progress")
-    if given is not None and np.isfinite(given).any():
-        return np.asarray(given[:, 0], np.float32)
-    if episode.success:
-        return np.linspace(0, 1, episode.length, dtype=np.float32)
-    return np.full(episode.length, np.nan, np.float32)
-
-
-def split_of(position: int) -> Split:
-    """Every tenth episode (by position among those of its task) is held out and never trained on."""
-    return "held_out" if position % HELD_OUT_EVERY == HELD_OUT_EVERY - 1 else "train"
-
-
-def split_episodes(store: Store, split: Split) -> list[Episode]:
-    """The episodes of a split; every part that is trained, encoders included, keeps to the same one."""
-    seen: dict[tuple[str | None, bool | None], int] = {}
-    chosen: list[Episode] = []
-    for episode in store:
-        key = (episode.task, episode.success)
-        seen[key] = seen.get(key, -1) + 1
-        if split_of(seen[key]) == split:
-            chosen.append(episode)
-    return chosen
 
 
 def load_frames(store: Store, features: FeatureStore, split: Split) -> FrameTable:

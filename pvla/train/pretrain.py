@@ -18,7 +18,7 @@ from pvla.core.config import Preset
 from pvla.core.pretext import InstructionPretext, ScenePretext
 from pvla.core.text import TextEncoder, build_text
 from pvla.core.vision import VisionEncoder, build_vision
-from pvla.datasets.loader import split_episodes
+from pvla.datasets.splits import split_episodes
 from pvla.datasets.store import Episode, Store
 from pvla.errors import InputError
 

@@ -13,10 +13,9 @@ from pvla.datasets.loader import (
     FrameTable,
     fit_transform,
     load_frames,
-    progress_labels,
-    split_episodes,
 )
 from pvla.datasets.schema import DatasetInfo, Task
+from pvla.datasets.splits import progress_labels, split_episodes
 from pvla.datasets.store import Store
 from pvla.datasets.writer import StoreWriter
 from pvla.errors import InputError

@@ -7,7 +7,7 @@ import pytest
 from small import TASKS, WIDTH32, load, make_dataset
 
 from pvla.core.checkpoint import load_card
-from pvla.datasets.loader import split_episodes
+from pvla.datasets.splits import split_episodes
 from pvla.errors import InputError
 from pvla.train.encoders import load_encoders
 from pvla.train.pretrain import Pictures, garble, pretrain_text, pretrain_vision, train_tokenizer
