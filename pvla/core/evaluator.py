@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pvla.core.compress import LinearCompressor, ViewCompressor
 from pvla.core.config import Preset
-from pvla.core.layers import time_embedding
+from pvla.core.layers import logistic, time_embedding
 from pvla.core.progress import ProgressContext, ProgressEstimator
 from pvla.core.world import ForwardDynamics
 
@@ -92,4 +92,4 @@ class FastEvaluator(nn.Module):
         for i, (up, down) in enumerate(zip(self.up, self.down, strict=True)):
             gain, shift = modulation[2 * i], modulation[2 * i + 1]
             h = h + down(F.silu(up(h) * (1 + gain) + shift))
-        return torch.sigmoid(self.score(torch.cat([h, context], dim=-1)).squeeze(-1))
+        return logistic(self.score(torch.cat([h, context], dim=-1)).squeeze(-1))

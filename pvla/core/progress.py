@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pvla.core.config import Preset
-from pvla.core.layers import Attention, FeedForward, SpatioTemporalStack, learned_tokens
+from pvla.core.layers import Attention, FeedForward, SpatioTemporalStack, learned_tokens, logistic
 
 
 class ProgressContext(NamedTuple):
@@ -84,7 +84,7 @@ class ProgressEstimator(nn.Module):
 
     def progress(self, context: ProgressContext, current: Tensor) -> Tensor:
         """p = P(l, o_0, o_t) for F_t (B, P, D) → (B,) in [0, 1]."""
-        return torch.sigmoid(self.logit(context, current))
+        return logistic(self.logit(context, current))
 
     def forward(self, text: Tensor, start: Tensor, current: Tensor) -> Tensor:
         """p = P(l, o_0, o_t): text (B, L, Dt), F_0 and F_t (B, P, D) → (B,) in [0, 1]."""

@@ -22,7 +22,11 @@ from pvla.export.trace import trace
 from pvla.export.weights import WeightIndex
 
 TRACE_TAU = 500
-TYPES = {onnx.TensorProto.UINT8: "uint8", onnx.TensorProto.INT64: "int64", onnx.TensorProto.FLOAT: "float32"}
+TYPES: dict[int, str] = {
+    onnx.TensorProto.UINT8: "uint8",
+    onnx.TensorProto.INT64: "int64",
+    onnx.TensorProto.FLOAT: "float32",
+}
 
 
 @dataclass(frozen=True)

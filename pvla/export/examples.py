@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pvla.core.schedule import Schedule
+from pvla.core.text import ClipText
 from pvla.export.eager import EagerGraphs, Tensors, flat_context
 from pvla.export.parts import Parts
 
@@ -70,5 +71,5 @@ def _picture(size: int, generator: torch.Generator) -> Tensor:
 
 def _vocabulary(parts: Parts) -> int:
     """Number of token ids that the text encoder knows."""
-    config = parts.preset.text
-    return config.vocabulary if config.kind == "tiny_text" else int(parts.text.model.config.vocab_size)
+    text = parts.text
+    return int(text.model.config.vocab_size) if isinstance(text, ClipText) else text.config.vocabulary

@@ -21,7 +21,7 @@ from pvla.errors import InputError
 STAGES = ("evaluator", "fast-evaluator", "latent-expert", "action-decoder")
 """Stages whose networks are in the graphs."""
 
-CARRIED = ("progress", "world-model")
+CARRIED = ("world-model",)
 """Stages that a bundle only carries along, so that training can go on from it."""
 
 

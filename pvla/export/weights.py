@@ -22,7 +22,7 @@ Array = npt.NDArray[Any]
 SMALLEST = 32
 """Tensors with fewer numbers stay in the graph: a reference would take more room."""
 
-DTYPES = {"F16": np.dtype(np.float16), "F32": np.dtype(np.float32)}
+DTYPES: dict[str, np.dtype[Any]] = {"F16": np.dtype(np.float16), "F32": np.dtype(np.float32)}
 
 
 @dataclass(frozen=True)

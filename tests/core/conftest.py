@@ -18,6 +18,7 @@ MakeBatch = Callable[..., Batch]
 @pytest.fixture(autouse=True)
 def seeded() -> None:
     torch.manual_seed(0)
+    torch.set_num_threads(1)  # threads that wait for each other crawl on a busy machine
 
 
 @pytest.fixture

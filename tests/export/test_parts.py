@@ -81,7 +81,7 @@ def test_networks_must_have_been_trained_on_these_encoders() -> None:
 def test_writing_rounds_files_and_networks_alike(tmp_path: Path) -> None:
     source = tmp_path / "world.safetensors"
     save_part(source, torch.nn.Linear(3, 3), card("world-model", preset()))
-    made = replace(parts(write_tokenizer(tmp_path / "tokenizer.json")), carried={CARRIED[1]: source})
+    made = replace(parts(write_tokenizer(tmp_path / "tokenizer.json")), carried={CARRIED[0]: source})
     folder = tmp_path / "checkpoints"
     made.write(folder, half=True)
     assert {file.stem for file in folder.iterdir()} == {*STAGES, "vision", "text", "world-model"}
