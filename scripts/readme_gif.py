@@ -1,7 +1,4 @@
-"""Make the README's animation from the film of a run.
-
-    pvla run --instruction "stack the bowls" --seed 0 --out run && python scripts/readme_gif.py run/run.mp4
-"""
+"""Make the README's animation from the film of a run: python scripts/readme_gif.py RUN/run.mp4."""
 
 from __future__ import annotations
 

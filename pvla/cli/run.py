@@ -22,7 +22,7 @@ BundleOption = Annotated[Path | None, typer.Option("--bundle", help="Folder of a
 Guidance = Annotated[str | None, typer.Option(help="full, fast or off [default: the bundle's].")]
 Scale = Annotated[float | None, typer.Option(min=0, help="Guidance scale [default: the bundle's].")]
 BestOf = Annotated[int, typer.Option(min=1, help="Sample so many chunks per plan, execute the best.")]
-Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of scene and noise [default: a new one].")]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Scene and noise: another number is another scene.")]
 MaxSeconds = Annotated[float, typer.Option(help="Give up after so many seconds.")]
 Out = Annotated[Path | None, typer.Option(help="Folder to write [default: runs/run-<date>-<instruction>].")]
 NoVideo = Annotated[bool, typer.Option("--no-video", help="Do not make the film.")]
@@ -67,7 +67,7 @@ def run(
 
 
 def _introduce(session: SimulatedRun, terminal: Terminal) -> None:
-    terminal.note(f"Bundle {session.manifest.name}, seed {session.seed}: simulated arm, a new scene.")
+    terminal.note(f"Bundle {session.manifest.name}, simulated arm, scene {session.seed}; --seed N sets another.")
     match = session.match
     if session.task is None and match is not None:
         terminal.note(

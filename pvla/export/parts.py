@@ -65,6 +65,8 @@ class Parts:
             load_part(file, network)
         for name, source in self.carried.items():
             _copy(source, folder / f"{name}.safetensors", half)
+        for file in folder.iterdir():
+            file.chmod(0o644)  # safetensors writes for the owner alone, but a bundle is handed on
 
 
 def find_checkpoints(folder: Path) -> dict[str, Path]:

@@ -86,6 +86,7 @@ def test_writing_rounds_files_and_networks_alike(tmp_path: Path) -> None:
     made.write(folder, half=True)
     assert {file.stem for file in folder.iterdir()} == {*STAGES, "vision", "text", "world-model"}
     for file in folder.iterdir():
+        assert file.stat().st_mode & 0o777 == 0o644
         assert all(t.dtype == torch.float16 for t in read_tensors(file)[0].values())
     assert load_card(folder / "evaluator.safetensors").stage == "evaluator"
     again, _ = load_policy(find_checkpoints(tmp_path), made.preset)
