@@ -31,9 +31,9 @@ def touch(root: Path, stages: tuple[str, ...], layout: str, when: float = 0.0) -
 
 @pytest.mark.parametrize("layout", ["{}/checkpoint.safetensors", "{}.safetensors", "checkpoints/{}.safetensors"])
 def test_checkpoints_are_found_in_runs_and_in_bundles(tmp_path: Path, layout: str) -> None:
-    touch(tmp_path, (*STAGES, "progress"), layout)
+    touch(tmp_path, (*STAGES, *CARRIED), layout)
     found = find_checkpoints(tmp_path)
-    assert found == {stage: tmp_path / layout.format(stage) for stage in (*STAGES, "progress")}
+    assert found == {stage: tmp_path / layout.format(stage) for stage in (*STAGES, *CARRIED)}
 
 
 def test_the_newest_whole_set_wins(tmp_path: Path) -> None:
