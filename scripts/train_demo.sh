@@ -13,14 +13,16 @@ seed=0
 mkdir -p "$work/encoders"
 cd "$work"
 
-pvla data demo data/demo --episodes 160 --failures 45 --seed $seed --workers 2
+pvla data demo data/demo --episodes 240 --failures 50 --seed $seed --workers 2
 
 if [ ! -f encoders/vision.safetensors ]; then
-  python "$repo/scripts/pretrain_encoders.py" data/demo --out encoders --text-steps 1200 --vision-steps 1400 --seed $seed
+  python "$repo/scripts/pretrain_encoders.py" data/demo --out encoders --text-steps 1200 --vision-steps 1500 --seed $seed
 fi
-sed "s#source = \"demo\".*#source = \"$work/encoders\"#" "$repo/pvla/presets/tiny.toml" > tiny.toml
+sed "s#source = \"demo\".*#source = \"encoders\"#" "$repo/pvla/presets/tiny.toml" > tiny.toml
 
 train() { OMP_NUM_THREADS=1 pvla train "$1" --data data/demo --preset tiny.toml --runs runs --seed $seed -q; }
+
+python "$repo/scripts/cache_features.py" data/demo --preset tiny.toml --workers 2
 
 # Two stages at a time, one core each: a small network gains little from a second core.
 train progress & train world-model & wait

@@ -14,7 +14,6 @@ import importlib
 import sys
 import traceback
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -56,8 +55,7 @@ class LazyGroup(TyperGroup):
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         for name, summary in COMMANDS.items():
-            if Path(__file__).with_name(f"{name}.py").is_file():
-                self.commands[name] = TyperCommand(name=name, help=summary)
+            self.commands[name] = TyperCommand(name=name, help=summary)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Find the command in `args` and load it (`ctx` is the parser's context)."""

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from pvla.deploy.session import SimulatedRun
 
 Instruction = Annotated[str, typer.Option("--instruction", "-i", help='What to do, for example "stack the bowls".')]
-BundleOption = Annotated[Path | None, typer.Option("--bundle", help="Folder of a bundle [default: the demo's].")]
-Guidance = Annotated[str | None, typer.Option(help="full, fast or off [default: the bundle's].")]
-Scale = Annotated[float | None, typer.Option(min=0, help="Guidance scale [default: the bundle's].")]
+BundleOption = Annotated[Path | None, typer.Option("--bundle", help="Folder of a bundle; else the demo's.")]
+Guidance = Annotated[str | None, typer.Option(help="full, fast or off; else the bundle's.")]
+Scale = Annotated[float | None, typer.Option(min=0, help="Guidance scale; else the bundle's.")]
 BestOf = Annotated[int, typer.Option(min=1, help="Sample so many chunks per plan, execute the best.")]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Scene and noise: another number is another scene.")]
 MaxSeconds = Annotated[float, typer.Option(help="Give up after so many seconds.")]
-Out = Annotated[Path | None, typer.Option(help="Folder to write [default: runs/run-<date>-<instruction>].")]
+Out = Annotated[Path | None, typer.Option(help="Folder to write; else runs/run-<date>-<instruction>.")]
 NoVideo = Annotated[bool, typer.Option("--no-video", help="Do not make the film.")]
 LimitsFile = Annotated[Path | None, typer.Option("--limits", help="JSON file that changes the arm's limits.")]
 

@@ -87,7 +87,7 @@ class Denoiser(nn.Module):
         self.transformer = CausalTransformer(
             config.width, config.depth, config.heads, config.mlp, self.prefix.length + suffix, config.dropout
         )
-        self.condition = nn.Linear(max(condition_dim, 1) * config.group, config.width)
+        self.condition = nn.Linear(condition_dim * config.group, config.width) if condition_rows else None
         self.time = TimeToken(config.width)
         self.enter = nn.Linear(dim * config.group, config.width)
         self.leave = nn.Linear(config.width, dim * config.group)
@@ -103,7 +103,7 @@ class Denoiser(nn.Module):
     def denoise(self, x: Tensor, tau: Tensor, cache: Tensor, condition: Tensor | None) -> Tensor:
         """ε (B, rows, dim) for noisy x (B, rows, dim) at steps τ (B,), given the cache of `context`."""
         tokens = [self.time(tau), self.enter(self._grouped(x))]
-        if condition is not None:
+        if self.condition is not None and condition is not None:
             tokens.insert(0, self.condition(self._grouped(condition)))
         out = self.transformer.extend(torch.cat(tokens, dim=1), cache)
         noisy = self.rows // self.group

@@ -15,6 +15,8 @@ from pvla.datasets.schema import ActionSpace, Camera
 from pvla.datasets.transforms import ActionTransform
 
 SCHEMA_VERSION = 1
+SCORE_REFERENCE = "score_reference"
+"""Key of the provenance under which a bundle says what its training frames look like (`pvla.score.reference`)."""
 REQUIRED_GRAPHS = ("vision", "text", "progress", "context", "latent_step_plain", "joint_step_plain")
 STEP_STATE = frozenset(
     {"x_z", "x_a", "tau", "alpha_bar", "alpha_bar_prev", "scale"}

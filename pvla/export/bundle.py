@@ -19,7 +19,7 @@ from pvla import __version__
 from pvla.core.config import Preset
 from pvla.deploy.bundle import MANIFEST, TOKENIZER, Bundle, BundleContent, BundleManifest, write_manifest
 from pvla.deploy.engine import OnnxEngine
-from pvla.deploy.manifest import GraphSpec
+from pvla.deploy.manifest import SCORE_REFERENCE, GraphSpec
 from pvla.errors import InputError
 from pvla.export.build import Report, build_graphs
 from pvla.export.eager import EagerGraphs
@@ -138,7 +138,9 @@ def _origins(parts: Parts) -> dict[str, Any]:
     """Where every network comes from."""
     keep = ("stage", "step", "seed", "data", "inputs", "metrics", "command")
     cards = {name: {key: getattr(card, key) for key in keep} for name, card in parts.cards.items()}
-    return {"preset": parts.preset.name, "checkpoints": cards}
+    seen = parts.cards["evaluator"].extra
+    references = {SCORE_REFERENCE: seen[SCORE_REFERENCE]} if SCORE_REFERENCE in seen else {}
+    return {"preset": parts.preset.name, "checkpoints": cards, **references}
 
 
 def _require_replaceable(out: Path) -> None:

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pvla.deploy.manifest import SCORE_REFERENCE
 from pvla.errors import InputError
 
-PROVENANCE_KEY = "score_reference"
 QUANTILE = 0.999
 MARGIN = 1.5
 
@@ -50,7 +50,7 @@ class Reference:
             mean, std = (np.asarray(document[key], np.float64) for key in ("mean", "std"))
             return cls(mean, std, float(document["limit"]))
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"The bundle's {PROVENANCE_KEY} is malformed: export it anew.") from error
+            raise InputError(f"The bundle's {SCORE_REFERENCE} is malformed: export it anew.") from error
 
     def to_json(self) -> dict[str, Any]:
         """A document for the bundle's provenance."""
@@ -68,7 +68,7 @@ class Reference:
 
 def reference_for(provenance: Mapping[str, Any], cameras: Iterable[str]) -> Reference | None:
     """The bundle's reference for a video with these cameras, or None if it has none."""
-    references = provenance.get(PROVENANCE_KEY)
+    references = provenance.get(SCORE_REFERENCE)
     name = "+".join(sorted(cameras))
     if not isinstance(references, Mapping) or name not in references:
         return None

@@ -10,7 +10,8 @@ import multiprocessing
 import os
 import queue
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -97,10 +98,12 @@ def record_demos(
         todo = [job for job in jobs if job.id not in writer.ids]
         done = len(jobs) - len(todo)
         report(done, len(jobs))
-        finished = _record_here(writer, todo) if workers == 1 else _record_in_processes(out, todo, workers)
-        for _ in finished:
-            done += 1
-            report(done, len(jobs))
+        # Closed here, so that an exception in `report` ends the workers now, not when the generator is collected.
+        recording = _record_here(writer, todo) if workers == 1 else _record_in_processes(out, todo, workers)
+        with closing(recording) as finished:
+            for _ in finished:
+                done += 1
+                report(done, len(jobs))
 
 
 def list_jobs(episodes_per_task: int, failures_per_task: int, seed: int) -> list[Job]:
@@ -179,13 +182,13 @@ def _open(out: Path, worker: int | None = None) -> StoreWriter:
     return StoreWriter(out, dataset_info(), episodes_per_shard=_EPISODES_PER_SHARD)
 
 
-def _record_here(writer: StoreWriter, jobs: list[Job]) -> Iterator[None]:
+def _record_here(writer: StoreWriter, jobs: list[Job]) -> Generator[None, None, None]:
     for job in jobs:
         record_episode(writer, job)
         yield
 
 
-def _record_in_processes(out: Path, jobs: list[Job], workers: int) -> Iterator[None]:
+def _record_in_processes(out: Path, jobs: list[Job], workers: int) -> Generator[None, None, None]:
     context = multiprocessing.get_context("spawn")
     done: Any = context.Queue()
     stop = context.Event()

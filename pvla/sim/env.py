@@ -1,7 +1,7 @@
 """The tabletop as Gymnasium environments: one scene, five tasks, told apart by the instruction only.
 
 Importing this module registers ``pvla/PickPeach-v0``, ``pvla/OpenDrawer-v0``, ``pvla/StackTheBowls-v0``,
-``pvla/OrangeToPlate-v0`` and ``pvla/ToyToDrawer-v0``.
+``pvla/OrangeToPlate-v0`` and ``pvla/ToyToDrawer-v0``; ``gymnasium.make("pvla.sim.env:pvla/PickPeach-v0")`` imports it.
 """
 
 from __future__ import annotations

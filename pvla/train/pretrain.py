@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ from pvla.errors import InputError
 
 Report = Callable[[str, int, int, dict[str, float]], None]
 PAD, UNKNOWN = "[PAD]", "[UNK]"
+LETTERS = string.ascii_lowercase + string.digits
 
 
 class Pictures:
@@ -95,32 +97,38 @@ def pretrain_text(
 
 
 def train_tokenizer(texts: list[str], vocabulary: int, length: int) -> Tokenizer:
-    """A WordPiece tokenizer of our instructions; unknown words fall apart into pieces and letters."""
+    """A WordPiece tokenizer of our instructions; unknown words fall apart into pieces and, at worst, characters."""
     tokenizer = Tokenizer(models.WordPiece(unk_token=UNKNOWN))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    alphabet = [chr(c) for c in range(ord("a"), ord("z") + 1)]
     trainer = trainers.WordPieceTrainer(
-        vocab_size=vocabulary, special_tokens=[PAD, UNKNOWN], initial_alphabet=alphabet, min_frequency=2
+        vocab_size=vocabulary,
+        special_tokens=[PAD, UNKNOWN],
+        initial_alphabet=list(LETTERS + string.punctuation),
+        min_frequency=2,
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    # The trainer knows an inner letter ("##q") only if some word has it.
+    tokenizer.train_from_iterator([*texts, *("a" + letter for letter in LETTERS)], trainer)
     tokenizer.enable_truncation(length)
     tokenizer.enable_padding(length=length, pad_id=0, pad_token=PAD)
     return tokenizer
 
 
 FILLERS = ("please", "now", "kindly", "robot", "okay", "just", "carefully", "slowly", "for", "me", "thanks", "right")
+ENDINGS = ("", "", ".", "!", "?")
 
 
 def garble(text: str, rng: np.random.Generator) -> str:
-    """Drop, swap and insert words at random, so that no single word order is needed to understand a sentence."""
+    """Drop, swap, insert and punctuate words at random: no single word order is needed to understand a sentence."""
     words = [w for w in text.split() if rng.random() > 0.12] or text.split()
     if len(words) > 2 and rng.random() < 0.2:
         i = rng.integers(len(words) - 1)
         words[i], words[i + 1] = words[i + 1], words[i]
     while rng.random() < 0.25:
         words.insert(int(rng.integers(len(words) + 1)), _odd_word(rng))
-    return " ".join(words)
+    if rng.random() < 0.3:
+        words[int(rng.integers(len(words)))] += ","
+    return " ".join(words) + str(rng.choice(ENDINGS))
 
 
 def _odd_word(rng: np.random.Generator) -> str:

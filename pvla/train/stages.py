@@ -33,9 +33,11 @@ from pvla.core.world import WorldModel
 from pvla.datasets.loader import Draws, FrameTable, fit_transform, load_frames
 from pvla.datasets.store import Store
 from pvla.datasets.transforms import ActionTransform
+from pvla.deploy.manifest import SCORE_REFERENCE
 from pvla.errors import InputError
 from pvla.train.encoders import Encoders
 from pvla.train.features import blank_features, cache_features
+from pvla.train.references import score_references
 
 NEEDS: dict[str, tuple[str, ...]] = {
     "progress": (),
@@ -169,7 +171,7 @@ def run_stage(
             part.trained.set_latent_statistics(_latents(train, part.trained, workspace))
         checks = replace(_draws(stage, workspace, held_out, transform, 128), seed=workspace.seed + 1)
         metrics = validate(part, [Batch(**checks(step)) for step in range(8)])
-        card = _card(stage, workspace, metrics, transform)
+        card = _card(stage, workspace, metrics, transform, _seen(stage, workspace, train))
         save_part(workspace.checkpoint(stage), part.trained, card)
     return card
 
@@ -180,7 +182,7 @@ def build_stage(stage: str, workspace: Workspace) -> Stage:
     preset = workspace.preset
     if stage == "progress":
         several = len(workspace.store.info.tasks) > 1
-        return ProgressStage(preset, several, blank_features(workspace.encoders.vision))
+        return ProgressStage(preset, blank_features(workspace.encoders.vision), mismatch=0.15 if several else 0.0)
     if stage == "world-model":
         return WorldStage(preset)
     if stage == "evaluator":
@@ -234,7 +236,18 @@ def _draws(stage: str, w: Workspace, table: FrameTable, transform: ActionTransfo
     )
 
 
-def _card(stage: str, workspace: Workspace, metrics: Metrics, transform: ActionTransform) -> Card:
+def _seen(stage: str, workspace: Workspace, train: FrameTable) -> dict[str, Any]:
+    """For the card of the evaluator, whose estimator scores videos: what training frames look like."""
+    if stage != "evaluator":
+        return {}
+    vision = workspace.encoders.vision
+    cameras = [camera.name for camera in vision.config.cameras]
+    return {SCORE_REFERENCE: score_references(train, blank_features(vision).numpy(), cameras)}
+
+
+def _card(
+    stage: str, workspace: Workspace, metrics: Metrics, transform: ActionTransform, extra: Mapping[str, Any]
+) -> Card:
     info = workspace.store.info
     return Card(
         stage=stage,
@@ -250,6 +263,7 @@ def _card(stage: str, workspace: Workspace, metrics: Metrics, transform: ActionT
             "action_space": info.action_space.model_dump(mode="json"),
             "tasks": {task.name: task.instructions for task in info.tasks},
             "episodes": len(workspace.store),
+            **extra,
         },
     )
 

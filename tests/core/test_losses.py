@@ -31,7 +31,7 @@ MakeStage = Callable[[], Stage]
 def stages(preset: Preset) -> dict[str, MakeStage]:
     blank = torch.zeros(preset.patches, preset.vision.width)
     return {
-        "progress": lambda: ProgressStage(preset, True, blank),
+        "progress": lambda: ProgressStage(preset, blank),
         "world-model": lambda: WorldStage(preset),
         "evaluator": lambda: EvaluatorStage(preset, WorldModel(preset), ProgressEstimator(preset)),
         "fast-evaluator": lambda: FastEvaluatorStage(preset, wake(Evaluator(preset))),
@@ -85,7 +85,7 @@ def test_another_wording_of_the_same_task_is_no_wrong_instruction(make_batch) ->
 
 def test_a_wrong_instruction_has_made_no_progress(preset: Preset, make_batch) -> None:
     batch = replace(make_batch(8), progress_now=torch.ones(8))
-    stage = ProgressStage(preset, True, torch.zeros(8, 32), mismatch=1.0, blank_share=0.0).eval()
+    stage = ProgressStage(preset, torch.zeros(8, 32), mismatch=1.0, blank_share=0.0).eval()
     loss, log = stage(batch)
     p = stage.trained(batch.text.roll(1, 0), batch.start, batch.now)
     torch.testing.assert_close(loss, p.mean())
@@ -94,14 +94,14 @@ def test_a_wrong_instruction_has_made_no_progress(preset: Preset, make_batch) ->
 
 def test_hidden_views_are_blank_in_both_frames_and_the_first_view_stays(preset: Preset, make_batch) -> None:
     b, blank = make_batch(4), torch.full((8, 32), 7.0)
-    stage = ProgressStage(preset, True, blank, blank_share=1.0)
+    stage = ProgressStage(preset, blank, blank_share=1.0)
     for shown, frame in zip(stage._hide_views(b.start, b.now), (b.start, b.now), strict=True):
         assert torch.equal(shown[:, :4], frame[:, :4])
         assert (shown[:, 4:] == 7).all()
 
 
 def test_with_one_task_no_instruction_is_wrong(preset: Preset, make_batch) -> None:
-    stage = ProgressStage(preset, False, torch.zeros(8, 32))
+    stage = ProgressStage(preset, torch.zeros(8, 32), mismatch=0.0)
     assert all("l1_mismatch" not in stage(make_batch(8, seed))[1] for seed in range(5))
 
 

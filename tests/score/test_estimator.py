@@ -11,10 +11,10 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
 from pvla.datasets.schema import Camera
-from pvla.deploy.manifest import Stop
+from pvla.deploy.manifest import SCORE_REFERENCE, Stop
 from pvla.errors import InputError
 from pvla.score.estimator import BundleEstimator
-from pvla.score.reference import PROVENANCE_KEY, Reference
+from pvla.score.reference import Reference
 
 
 class SumEngine:
@@ -43,7 +43,7 @@ def estimator(tmp_path: Path) -> BundleEstimator:
         stop=Stop(threshold=0.9, consecutive=2),
         tasks={"stack_bowls": ["stack the bowls"]},
         dims=SimpleNamespace(text_tokens=3),
-        provenance={PROVENANCE_KEY: {"head": Reference(np.zeros(2), np.ones(2), 2.0).to_json()}},
+        provenance={SCORE_REFERENCE: {"head": Reference(np.zeros(2), np.ones(2), 2.0).to_json()}},
     )
     bundle: Any = SimpleNamespace(path=tmp_path, manifest=manifest)
     return BundleEstimator(bundle, SumEngine())

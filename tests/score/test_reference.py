@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from pvla.deploy.manifest import SCORE_REFERENCE
 from pvla.errors import InputError
-from pvla.score.reference import PROVENANCE_KEY, Reference, reference_for
+from pvla.score.reference import Reference, reference_for
 
 
 def frames(shift: float = 0.0) -> np.ndarray:
@@ -22,7 +23,7 @@ def test_training_frames_are_inside_and_others_outside() -> None:
 
 def test_survives_json_and_is_found_by_its_cameras() -> None:
     reference = Reference.fit(frames())
-    provenance = json.loads(json.dumps({PROVENANCE_KEY: {"head+wrist": reference.to_json()}}))
+    provenance = json.loads(json.dumps({SCORE_REFERENCE: {"head+wrist": reference.to_json()}}))
     found = reference_for(provenance, ("wrist", "head"))
     assert found is not None
     np.testing.assert_array_equal(found.distance(frames(1.0)), reference.distance(frames(1.0)))
@@ -32,4 +33,4 @@ def test_survives_json_and_is_found_by_its_cameras() -> None:
 
 def test_malformed_reference_is_refused() -> None:
     with pytest.raises(InputError, match="malformed"):
-        reference_for({PROVENANCE_KEY: {"head": {"mean": [0]}}}, ("head",))
+        reference_for({SCORE_REFERENCE: {"head": {"mean": [0]}}}, ("head",))

@@ -35,13 +35,12 @@ class ProgressStage(Stage):
     name = "progress"
     healthy = "l1 falls below .06 in a few hundred steps and ends near .04; l1_mismatch below .1"
 
-    def __init__(
-        self, preset: Preset, same_task: bool, blank: Tensor, mismatch: float = 0.15, blank_share: float = 0.1
-    ) -> None:
+    def __init__(self, preset: Preset, blank: Tensor, mismatch: float = 0.15, blank_share: float = 0.1) -> None:
+        """`mismatch` and `blank_share`: shares of the rows; `blank` (P, D): patches of black pictures."""
         super().__init__()
         self.trained = ProgressEstimator(preset)
         self.views = preset.views
-        self.mismatch = mismatch if same_task else 0.0
+        self.mismatch = mismatch
         self.blank_share = blank_share
         self.register_buffer("blank", blank, persistent=False)
 
