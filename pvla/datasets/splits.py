@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable
+from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,21 @@ from pvla.datasets.store import Episode, Store
 
 Split = Literal["train", "held_out"]
 HELD_OUT_EVERY = 10
+
+
+class Outcome(Protocol):
+    """What tells episodes apart for the split: an `Episode`, or its entry in the dataset's index."""
+
+    @property
+    def task(self) -> str | None:
+        """The task's name."""
+
+    @property
+    def success(self) -> bool | None:
+        """Whether it was done, if known."""
+
+
+AnyEpisode = TypeVar("AnyEpisode", bound=Outcome)
 
 
 def progress_labels(episode: Episode) -> NDArray[np.float32]:
@@ -30,9 +46,14 @@ def split_of(position: int) -> Split:
 
 def split_episodes(store: Store, split: Split) -> list[Episode]:
     """The episodes of a split; every part that is trained, encoders included, keeps to the same one."""
+    return of_split(store, split)
+
+
+def of_split(episodes: Iterable[AnyEpisode], split: Split) -> list[AnyEpisode]:
+    """Those of a dataset's episodes, given in its order, that belong to a split."""
     seen: dict[tuple[str | None, bool | None], int] = {}
-    chosen: list[Episode] = []
-    for episode in store:
+    chosen: list[AnyEpisode] = []
+    for episode in episodes:
         key = (episode.task, episode.success)
         seen[key] = seen.get(key, -1) + 1
         if split_of(seen[key]) == split:

@@ -214,6 +214,14 @@ class BundleContent(Part):
     parity: dict[str, JsonValue] = {}
     provenance: dict[str, JsonValue] = {}
 
+    def trained_on(self) -> frozenset[str]:
+        """Content hashes of the datasets that its networks were trained on, as far as the provenance tells."""
+        cards = self.provenance.get("checkpoints")
+        given = (
+            [card.get("data") for card in cards.values() if isinstance(card, dict)] if isinstance(cards, dict) else []
+        )
+        return frozenset(data for data in given if isinstance(data, str) and data)
+
     @model_validator(mode="after")
     def _consistent(self) -> BundleContent:
         _check_graphs(self)

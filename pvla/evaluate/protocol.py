@@ -15,6 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from pvla import __version__
+from pvla.datasets.splits import of_split
 from pvla.datasets.store import Store
 from pvla.deploy.bundle import Bundle
 from pvla.deploy.manifest import BundleManifest, Control, Stop
@@ -124,6 +125,7 @@ class Protocol(BaseModel):
         failures: scripted failures for each task.
         demonstrations: scripted demonstrations for each task.
         dataset: folder of recorded episodes that replace the scripted ones, and their hash.
+        held_out_only: the bundle was trained on this dataset: only what training left out is scored.
     """
 
     suite: str
@@ -144,6 +146,7 @@ class Protocol(BaseModel):
     demonstrations: int
     dataset: str | None = None
     dataset_hash: str | None = None
+    held_out_only: bool = False
 
     @property
     def name(self) -> str:
@@ -231,7 +234,7 @@ def make_protocol(bundle: Bundle, choices: Choices) -> Protocol:
         noise=f"default_rng([seed, {NOISE_STREAM}]), one draw per plan",
         control=manifest.control,
         stop=manifest.stop,
-        **_dataset(choices, suite, scripted),
+        **_dataset(choices, suite, scripted, manifest.trained_on()),
     )
 
 
@@ -267,26 +270,30 @@ def _scripted(protocol: Protocol) -> list[Job]:
 
 def _recorded(protocol: Protocol) -> list[Job]:
     with Store.open(str(protocol.dataset)) as store:
-        entries = [entry for entry in store.info.episodes if entry.task in protocol.tasks and entry.success is not None]
+        episodes = store.info.episodes
+    chosen = of_split(episodes, "held_out") if protocol.held_out_only else episodes
+    entries = [entry for entry in chosen if entry.task in protocol.tasks and entry.success is not None]
     return [
         Footage(str(entry.task), not entry.success, number, -1, bool(entry.success), entry.id)
         for number, entry in enumerate(entries)
     ]
 
 
-def _dataset(choices: Choices, suite: Suite, scripted: dict[str, int]) -> dict[str, Any]:
+def _dataset(choices: Choices, suite: Suite, scripted: dict[str, int], trained_on: frozenset[str]) -> dict[str, Any]:
     """The protocol's fields about footage: a dataset's episodes where one is given, else scripted ones."""
     if choices.dataset is None:
         return scripted
     if not suite.demonstrations:
         raise InputError("Recorded episodes can be scored by the suite progress only: give --suite progress.")
     with Store.open(choices.dataset) as store:
-        return {
-            "failures": 0,
-            "demonstrations": 0,
-            "dataset": str(choices.dataset),
-            "dataset_hash": store.content_hash(),
-        }
+        content = store.content_hash()
+    return {
+        "failures": 0,
+        "demonstrations": 0,
+        "dataset": str(choices.dataset),
+        "dataset_hash": content,
+        "held_out_only": content in trained_on,
+    }
 
 
 def _suite(choices: Choices) -> Suite:

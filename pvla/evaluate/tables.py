@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import isfinite
 
+from pvla.evaluate.protocol import Protocol
 from pvla.evaluate.results import Results
 from pvla.evaluate.statistics import Estimate
 from pvla.evaluate.stopping import EARLY_MARGIN, StopFigures
@@ -53,12 +54,16 @@ def to_markdown(results: Results) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _dataset(protocol: Protocol) -> str:
+    return f"{'held-out episodes of ' if protocol.held_out_only else ''}dataset {protocol.dataset}"
+
+
 def provenance(results: Results) -> str:
     """Bundle, scenes, machine and command in a few sentences."""
     protocol = results.protocol
     count = max(protocol.episodes, protocol.failures, protocol.demonstrations)
     last = protocol.first_seed + count - 1
-    scenes = f"dataset {protocol.dataset}" if protocol.dataset else f"scenes {protocol.first_seed} to {last}"
+    scenes = _dataset(protocol) if protocol.dataset else f"scenes {protocol.first_seed} to {last}"
     lines = [
         f"Bundle {protocol.bundle} ({protocol.bundle_digest[:12]}), pvla {protocol.pvla_version}; {scenes} for each "
         f"task, at most {protocol.max_steps} steps; {results.done} of {results.total} jobs done.",
