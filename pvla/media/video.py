@@ -135,7 +135,7 @@ def _opened(path: Path) -> Iterator[Any]:
     try:
         container = av.open(str(path))
     except (av.FFmpegError, ValueError) as error:
-        raise InputError(f"{path} is not a video that can be read; give an mp4, mkv, webm or avi file") from error
+        raise InputError(f"{path} is not a video that can be read; give an mp4, mkv, webm or avi file.") from error
     with container:
         yield container
 
