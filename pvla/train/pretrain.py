@@ -97,7 +97,11 @@ def pretrain_text(
 
 
 def train_tokenizer(texts: list[str], vocabulary: int, length: int) -> Tokenizer:
-    """A WordPiece tokenizer of our instructions; unknown words fall apart into pieces and, at worst, characters."""
+    """A WordPiece tokenizer of our instructions; unknown words fall apart into pieces and, at worst, characters.
+
+    Raises:
+        InputError: the vocabulary has no room for the characters alone.
+    """
     tokenizer = Tokenizer(models.WordPiece(unk_token=UNKNOWN))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -109,6 +113,8 @@ def train_tokenizer(texts: list[str], vocabulary: int, length: int) -> Tokenizer
     )
     # The trainer knows an inner letter ("##q") only if some word has it.
     tokenizer.train_from_iterator([*texts, *("a" + letter for letter in LETTERS)], trainer)
+    if tokenizer.get_vocab_size() > vocabulary:
+        raise InputError(f"A vocabulary of {vocabulary} does not hold all characters: give the preset at least 160.")
     tokenizer.enable_truncation(length)
     tokenizer.enable_padding(length=length, pad_id=0, pad_token=PAD)
     return tokenizer

@@ -74,7 +74,9 @@ def policy(preset: Preset) -> Policy:
         }
     )
     parts = LatentActionExpert(short), ActionDecoder(short), Evaluator(short), FastEvaluator(short)
-    return wake(Policy(short, *parts))
+    policy = wake(Policy(short, *parts))
+    wake(policy.fast, 0.1)  # larger ones saturate it, and leave no gradient
+    return policy
 
 
 @pytest.fixture

@@ -42,11 +42,21 @@ def test_data_without_positions_cannot_teach_an_encoder(tmp_path: Path) -> None:
 
 
 def test_a_word_never_heard_falls_apart_into_pieces_that_were() -> None:
-    tokenizer = train_tokenizer([text for texts in TASKS.values() for text in texts], 96, 6)
+    tokenizer = train_tokenizer([text for texts in TASKS.values() for text in texts], 160, 6)
     tokens = tokenizer.encode("Lefthest").tokens
     assert tokens[0] == "left"
     assert "[UNK]" not in tokens
     assert len(tokens) == 6
+
+
+def test_marks_and_strange_letters_are_known_too() -> None:
+    tokenizer = train_tokenizer([text for texts in TASKS.values() for text in texts], 160, 16)
+    assert "[UNK]" not in tokenizer.encode("Left, right. (7x zq)!").tokens
+
+
+def test_a_vocabulary_without_room_for_the_characters_is_refused() -> None:
+    with pytest.raises(InputError, match="at least 160"):
+        train_tokenizer(["go left"], 96, 6)
 
 
 def test_garbled_sentences_keep_some_words_and_depend_on_the_generator_alone() -> None:
