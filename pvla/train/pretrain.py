@@ -186,6 +186,6 @@ def _save(
         seed=seed,
         data=store.content_hash(),
         metrics=metrics,
-        command=" ".join(["python", *sys.argv]),
+        command=" ".join(["python", f"scripts/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
     )
     save_part(path, part, card, half=True)
