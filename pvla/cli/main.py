@@ -139,7 +139,7 @@ def _say_usage(error: Exception) -> int:
     message, context = str(describe()), getattr(error, "ctx", None)
     if context is None or type(error).__name__ == "NoArgsIsHelpError":
         return _say(message, InputError.exit_code)
-    sentence = " ".join(message.split()).rstrip(".").replace("Value error, ", "")
+    sentence = " ".join(message.split()).rstrip(".")
     return _say(f"{sentence} (see `{context.command_path} --help`).", InputError.exit_code)
 
 
