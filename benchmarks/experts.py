@@ -7,25 +7,19 @@ from __future__ import annotations
 
 import argparse
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache
 from multiprocessing import get_context
 
 from pvla.evaluate.statistics import wilson
-from pvla.sim.env import TabletopEnv
+from pvla.sim.demos import recording_env
 from pvla.sim.instructions import TASKS
 from pvla.sim.rollout import demonstrate
 
 FIRST_SCENE = 3_000_000
 
 
-@cache
-def environment(task: str) -> TabletopEnv:
-    return TabletopEnv(task, images=False, terminate_on_success=False, max_steps=1_000_000)
-
-
 def run(task: str, seed: int, noise: bool) -> tuple[bool, int]:
     """Whether the expert did the task, and in how many steps."""
-    rollout = demonstrate(environment(task), seed, noise)
+    rollout = demonstrate(recording_env(task), seed, noise)
     return rollout.success, len(rollout)
 
 

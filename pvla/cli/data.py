@@ -33,6 +33,9 @@ def demo(
     episodes: Annotated[int, typer.Option(min=0, help="Demonstrations of each task.")] = 60,
     failures: Annotated[int, typer.Option(min=0, help="Failed runs of each task.")] = 20,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 means one a core.")] = 0,
+    recoveries: Annotated[
+        int, typer.Option(min=0, help="Demonstrations of each task with a mishap that is put right.")
+    ] = 20,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
@@ -41,7 +44,7 @@ def demo(
     """Record scripted demonstrations of all tasks in the simulator; what is there already is kept."""
     terminal = Terminal(as_json, verbose, quiet)
     before = _count(out)
-    _record(terminal, out, episodes, failures, seed, workers or len(os.sched_getaffinity(0)))
+    _record(terminal, out, episodes, failures, recoveries, seed, workers or len(os.sched_getaffinity(0)))
     from pvla.datasets.store import Store
 
     with Store.open(out) as store:
@@ -119,7 +122,9 @@ def view(
         )
 
 
-def _record(terminal: Terminal, out: Path, episodes: int, failures: int, seed: int, workers: int) -> None:
+def _record(
+    terminal: Terminal, out: Path, episodes: int, failures: int, recoveries: int, seed: int, workers: int
+) -> None:
     from pvla.sim.demos import record_demos
 
     with terminal.progress() as display:
@@ -129,7 +134,7 @@ def _record(terminal: Terminal, out: Path, episodes: int, failures: int, seed: i
             display.update(task, completed=done, total=total)
 
         try:
-            record_demos(out, episodes, failures, seed, workers, on_progress)
+            record_demos(out, episodes, failures, seed, workers, on_progress, recoveries_per_task=recoveries)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 f"Interrupted: {_count(out)} whole episodes are in {out}; the same command goes on from there."
@@ -137,11 +142,10 @@ def _record(terminal: Terminal, out: Path, episodes: int, failures: int, seed: i
 
 
 def _count(path: Path) -> int:
-    """Whole episodes in the dataset at `path`, 0 if there is none yet."""
-    from pvla.datasets.index import INDEX
-    from pvla.datasets.store import Store
+    """Whole episodes in the dataset at `path`, 0 if there is none yet; lost shards are forgotten."""
+    from pvla.datasets.index import INDEX, rebuild_index
 
-    return len(Store.open(path)) if (path / INDEX).exists() else 0
+    return len(rebuild_index(path).episodes) if (path / INDEX).exists() else 0
 
 
 def _episode(store: Store, name: str | None) -> Episode:

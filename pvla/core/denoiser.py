@@ -101,8 +101,14 @@ class Denoiser(nn.Module):
         return x.reshape(B, n // self.group, self.group * d)
 
     def denoise(self, x: Tensor, tau: Tensor, cache: Tensor, condition: Tensor | None) -> Tensor:
-        """ε (B, rows, dim) for noisy x (B, rows, dim) at steps τ (B,), given the cache of `context`."""
+        """ε (B, rows, dim) for noisy x (B, rows, dim) at steps τ (B,), given the cache of `context`.
+
+        Raises:
+            ValueError: a condition is given to a denoiser that has none, or lacks where there is one.
+        """
         tokens = [self.time(tau), self.enter(self._grouped(x))]
+        if (self.condition is None) != (condition is None):
+            raise ValueError("a condition must be given exactly where the denoiser has condition rows")
         if self.condition is not None and condition is not None:
             tokens.insert(0, self.condition(self._grouped(condition)))
         out = self.transformer.extend(torch.cat(tokens, dim=1), cache)

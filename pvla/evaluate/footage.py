@@ -15,8 +15,9 @@ from pvla.datasets.store import Episode, Store
 from pvla.errors import InputError
 from pvla.evaluate.protocol import Footage
 from pvla.sim.env import CAMERA_SIZES, TabletopEnv
+from pvla.sim.failures import kind_of
 from pvla.sim.instructions import CANONICAL
-from pvla.sim.rollout import Rollout, demonstrate, fail, kind_of
+from pvla.sim.rollout import Rollout, demonstrate, fail
 
 Images = dict[str, npt.NDArray[np.uint8]]
 

@@ -15,7 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from zlib import crc32
 
 import mujoco
@@ -24,9 +24,10 @@ import numpy as np
 from pvla.datasets.schema import ActionSpace, Camera, DatasetInfo, Task
 from pvla.datasets.writer import StoreWriter
 from pvla.errors import InputError, RunFault
+from pvla.sim import failures, recoveries
 from pvla.sim.env import CAMERA_SIZES, RATE_HZ, TabletopEnv
 from pvla.sim.instructions import TASKS, TRAINED
-from pvla.sim.rollout import Rollout, demonstrate, fail, kind_of
+from pvla.sim.rollout import Rollout, demonstrate, fail, recover
 from pvla.sim.scene import ARM_JOINTS, OBJECT_NAMES
 
 if TYPE_CHECKING:
@@ -39,8 +40,12 @@ EXTRAS = {"objects": 3 * len(OBJECT_NAMES) + 1, "tcp": 3, "progress": 1, "qpos":
 """Columns beside images, action and state.
 
 objects: x, y, z, m, of each of OBJECT_NAMES, then the drawer's opening, m. tcp: tool point, m. progress: label 0..1
-of runs that failed, NaN in demonstrations (their label is t/(T-1)). qpos: the whole scene, to draw pictures again.
+of runs in which something went wrong, NaN in demonstrations (their label is t/(T-1)). qpos: the whole scene, to draw
+pictures again.
 """
+
+_SALTS: dict[Kind, str] = {"demo": "False", "failure": "True", "recovery": "recovery"}
+"""Tell the seeds of the kinds apart; to change one is to record other scenes under the names of known ones."""
 
 _EPISODES_PER_SHARD = 16
 _PATIENCE_S = 1.0
@@ -48,19 +53,22 @@ _PATIENCE_S = 1.0
 Progress = Callable[[int, int], None]
 
 
+Kind = Literal["demo", "failure", "recovery"]
+
+
 @dataclass(frozen=True)
 class Job:
-    """One episode to record; ``kind`` is empty for a demonstration."""
+    """One episode to record: number ``index`` of its task and kind, with a scene and all chance from ``seed``."""
 
     task: str
     index: int
-    failure: bool
+    kind: Kind
     seed: int
 
     @property
     def id(self) -> str:
         """Name of the episode in the dataset."""
-        return f"{self.task}-{'failure' if self.failure else 'demo'}-{self.index:05d}"
+        return f"{self.task}-{self.kind}-{self.index:05d}"
 
 
 def record_demos(
@@ -70,6 +78,8 @@ def record_demos(
     seed: int = 0,
     workers: int = 2,
     on_progress: Progress | None = None,
+    *,
+    recoveries_per_task: int = 0,
 ) -> None:
     """Record a dataset of all tasks at ``out``; what is there already is kept and not recorded again.
 
@@ -84,16 +94,17 @@ def record_demos(
         seed: of everything that is random.
         workers: processes; 1 records in this one.
         on_progress: called with (episodes done, episodes in all) as they are done.
+        recoveries_per_task: demonstrations for each task with a mishap in between, put right (``sim.recoveries``).
 
     Raises:
         InputError: a number is negative, ``workers`` is 0, or ``out`` holds another dataset.
         RunFault: a worker died, or the disk is full; the episodes recorded so far are readable.
         KeyboardInterrupt: after whole episodes have been saved.
     """
-    if min(episodes_per_task, failures_per_task, seed, workers - 1) < 0:
+    if min(episodes_per_task, failures_per_task, recoveries_per_task, seed, workers - 1) < 0:
         raise InputError("Numbers of episodes and the seed cannot be negative, and it takes one worker at least.")
     report = on_progress or (lambda done, total: None)
-    jobs = list_jobs(episodes_per_task, failures_per_task, seed)
+    jobs = list_jobs(episodes_per_task, failures_per_task, seed, recoveries_per_task)
     with _open(out) as writer:
         todo = [job for job in jobs if job.id not in writer.ids]
         done = len(jobs) - len(todo)
@@ -106,11 +117,19 @@ def record_demos(
                 report(done, len(jobs))
 
 
-def list_jobs(episodes_per_task: int, failures_per_task: int, seed: int) -> list[Job]:
+def list_jobs(episodes_per_task: int, failures_per_task: int, seed: int, recoveries_per_task: int = 0) -> list[Job]:
     """All episodes of a dataset, tasks taking turns so that a part of the list is balanced too."""
-    demos = [Job(task, i, False, _seed(seed, task, i, False)) for i in range(episodes_per_task) for task in TASKS]
-    failures = [Job(task, i, True, _seed(seed, task, i, True)) for i in range(failures_per_task) for task in TASKS]
-    return demos + failures
+    numbers: dict[Kind, int] = {
+        "demo": episodes_per_task,
+        "failure": failures_per_task,
+        "recovery": recoveries_per_task,
+    }
+    return [
+        Job(task, i, kind, _seed(seed, task, i, kind))
+        for kind, many in numbers.items()
+        for i in range(many)
+        for task in TASKS
+    ]
 
 
 def dataset_info() -> DatasetInfo:
@@ -136,8 +155,8 @@ def dataset_info() -> DatasetInfo:
 
 def record_episode(writer: StoreWriter, job: Job) -> None:
     """Run one episode, draw its pictures and hand it to the writer."""
-    env = _env(job.task)
-    rollout = fail(env, kind_of(job.task, job.index), job.seed) if job.failure else demonstrate(env, job.seed)
+    env = recording_env(job.task)
+    rollout = _perform(env, job)
     wording = np.random.default_rng([job.seed, 3]).integers(len(TRAINED[job.task]))
     source = f"seed {job.seed}" + (f", {rollout.kind}" if rollout.kind else "")
     with writer.episode(job.id, TRAINED[job.task][wording], job.task, source) as episode:
@@ -147,12 +166,21 @@ def record_episode(writer: StoreWriter, job: Job) -> None:
         episode.finish(success=rollout.success)
 
 
-def _seed(seed: int, task: str, index: int, failure: bool) -> int:
-    return crc32(f"{seed}/{task}/{index}/{failure}".encode()) % EVALUATION_SEEDS
+def _perform(env: TabletopEnv, job: Job) -> Rollout:
+    if job.kind == "demo":
+        return demonstrate(env, job.seed)
+    if job.kind == "failure":
+        return fail(env, failures.kind_of(job.task, job.index), job.seed)
+    return recover(env, recoveries.kind_of(job.task, job.index), job.seed)
+
+
+def _seed(seed: int, task: str, index: int, kind: Kind) -> int:
+    return crc32(f"{seed}/{task}/{index}/{_SALTS[kind]}".encode()) % EVALUATION_SEEDS
 
 
 def _extras(rollout: Rollout, t: int) -> dict[str, Any]:
-    label = np.nan if rollout.success else rollout.progress[t]
+    by_time = rollout.success and not rollout.kind
+    label = np.nan if by_time else rollout.progress[t]
     return {"objects": rollout.objects[t], "tcp": rollout.tcp[t], "progress": [label], "qpos": rollout.qpos[t]}
 
 
@@ -164,7 +192,8 @@ def _draw(env: TabletopEnv, qpos: Any) -> dict[str, Any]:
 
 
 @cache
-def _env(task: str) -> TabletopEnv:
+def recording_env(task: str) -> TabletopEnv:
+    """The environment in which runs of a task are recorded: it draws nothing by itself and never ends."""
     return TabletopEnv(task, images=False, terminate_on_success=False, max_steps=1_000_000)
 
 

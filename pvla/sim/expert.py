@@ -51,6 +51,9 @@ class Phase(Enum):
 HOLDING = (Phase.LIFT, Phase.CARRY, Phase.LOWER)
 """Phases in which the target has to be in the hand."""
 
+BEFORE_HOLDING = (Phase.APPROACH, Phase.DESCEND, Phase.CLOSE)
+"""Phases in which the target is still to be taken."""
+
 WAYS_DOWN = (Phase.DESCEND, Phase.LOWER)
 
 
@@ -63,8 +66,8 @@ class Expert:
         env: whose state is read; the task is the environment's.
         rng: draws the speed where none is given.
         speed: of the tool point, m per control step.
-        grasp_error: added to every grasp, (3,), m; for experts that fail on purpose.
-        place_error: added to where the target is let go, (3,), m.
+        grasp_error: added to the grasp, (3,), m, until it is seen to have failed; for mishaps and failures.
+        place_error: added to where the target is let go, (3,), m, until that is seen to have failed.
         watchful: False makes it go on as if nothing had happened when it has lost the target.
         task: done instead of the environment's.
     """
@@ -96,7 +99,9 @@ class Expert:
     def act(self) -> npt.NDArray[np.float32]:
         """The action, (7,), for the state of the scene now."""
         if self._watchful and self._has_failed():
-            self._enter(Phase.APPROACH)
+            self._try_again()
+        elif self._watchful and self._is_needless():
+            self._enter(Phase.RETREAT)
         elif self._watchful and self._is_stuck():
             self._enter(Phase.CARRY)
         elif self._is_done():
@@ -192,6 +197,15 @@ class Expert:
         if self.phase in HOLDING or (self.phase is Phase.REST and self._keeps_hold()):
             return not self.holds_target()
         return self.phase is Phase.REST and self.steps_in_phase > 3 and not self._task_is_done(self._scene)
+
+    def _try_again(self) -> None:
+        """From the start, and this time without the errors that it was made to make."""
+        self._grasp_error, self._place_error = np.zeros(3), np.zeros(3)
+        self._enter(Phase.APPROACH)
+
+    def _is_needless(self) -> bool:
+        """What slipped out of the hand fell where it belongs."""
+        return self.phase in BEFORE_HOLDING and self._task_is_done(self._scene)
 
     def _is_stuck(self) -> bool:
         """The target has caught on something on its way down: lift it and come again."""

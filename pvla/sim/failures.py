@@ -11,6 +11,7 @@ import numpy.typing as npt
 from pvla.sim.env import TabletopEnv
 from pvla.sim.expert import HOLDING, Expert, Phase
 from pvla.sim.instructions import TASKS
+from pvla.sim.recoveries import grasp_error
 from pvla.sim.skills import HOVER, SKILLS, Goal
 
 Action = npt.NDArray[np.float32]
@@ -34,6 +35,11 @@ next to the goal. hover: holds the target over the goal for ever. knock: pushes 
 stall: stops on the way. slip: the handle slides out after a few centimetres. short: stops just before the goal.
 other_task: does another task.
 """
+
+
+def kind_of(task: str, index: int) -> str:
+    """The way in which a task's failure number ``index`` fails: all ways take turns."""
+    return KINDS[task][index % len(KINDS[task])]
 
 
 class Failing(Protocol):
@@ -159,16 +165,8 @@ def _sweep(grasp: Goal, direction: float) -> list[Goal]:
 
 
 def _miss(env: TabletopEnv, rng: np.random.Generator) -> Failing:
-    """Too high, or too near or too far from the base: then the fingers close on nothing."""
-    position = env.scene.position(SKILLS[env.task].target)
-    outward = np.append(position[:2] / np.hypot(*position[:2]), 0.0)
-    if rng.random() < 0.5:
-        error = np.array([0.0, 0.0, rng.uniform(0.045, 0.060)])
-    else:
-        error = rng.choice([-1.0, 1.0]) * rng.uniform(0.045, 0.060) * outward + np.array([0.0, 0.0, 0.01])
-    if env.task == "open_drawer":
-        error = np.array([rng.uniform(-0.05, 0.0), 0.0, rng.uniform(0.025, 0.045)])
-    return Unaware(Expert(env, rng, grasp_error=error, watchful=False))
+    """The fingers close on nothing."""
+    return Unaware(Expert(env, rng, grasp_error=grasp_error(env, rng), watchful=False))
 
 
 def _drop(env: TabletopEnv, rng: np.random.Generator) -> Failing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -10,18 +11,20 @@ import numpy.typing as npt
 
 from pvla.sim.env import TabletopEnv
 from pvla.sim.expert import Expert
-from pvla.sim.failures import KINDS, Failing, failing_expert
+from pvla.sim.failures import Failing, failing_expert
 from pvla.sim.labels import AFTER_SUCCESS, ProgressLabel
 from pvla.sim.noise import Disturbance, Pauses
+from pvla.sim.recoveries import Action, as_wanted, recovering_expert
 
 Array = npt.NDArray[np.float64]
 
 LONGEST = 130
 """A demonstration that is longer has failed, steps."""
 
+LONGEST_RECOVERY = 170
 LONGEST_FAILURE = 110
 TRIES = 8
-"""How often a run that was meant to fail and did not is drawn anew."""
+"""How often a run that was meant to fail, or to recover, and did not is drawn anew."""
 
 
 class Actor(Protocol):
@@ -46,7 +49,7 @@ class Rollout:
         tcp: (3,), m.
         progress: label from the scene's state, 0..1.
         success: whether the task was done at the end.
-        kind: way in which it was meant to fail, "" for a demonstration.
+        kind: way in which it was meant to fail, or its mishap; "" for a demonstration.
     """
 
     kind: str = ""
@@ -74,12 +77,21 @@ def demonstrate(env: TabletopEnv, seed: int, noise: bool = True) -> Rollout:
     """
     env.reset(seed=seed)
     rng = np.random.default_rng([seed, 1])
-    run = _Run(env, Expert(env, rng), rng, Rollout(), noise)
-    since = 0
-    while len(run.rollout) < LONGEST and since <= AFTER_SUCCESS + 1:
-        run.step()
-        since = since + 1 if since or env.success else 0
-    run.rollout.success = env.success
+    return _run_to_success(_Run(env, Expert(env, rng), rng, Rollout(), noise), LONGEST)
+
+
+def recover(env: TabletopEnv, kind: str, seed: int) -> Rollout:
+    """Let the expert do the environment's task with a mishap in between, one of ``recoveries.KINDS``.
+
+    A run that does not recover is drawn anew, at most TRIES times; the last one is returned whatever it did.
+    """
+    for attempt in range(TRIES):
+        env.reset(seed=seed)
+        rng = np.random.default_rng([seed, 4, attempt])
+        expert, mishap = recovering_expert(kind, env, rng)
+        run = _Run(env, expert, rng, Rollout(kind), noise=True, mishap=mishap)
+        if _run_to_success(run, LONGEST_RECOVERY).success:
+            break
     return run.rollout
 
 
@@ -97,9 +109,13 @@ def fail(env: TabletopEnv, kind: str, seed: int) -> Rollout:
     return rollout
 
 
-def kind_of(task: str, index: int) -> str:
-    """The way in which a task's failure number ``index`` fails: all ways take turns."""
-    return KINDS[task][index % len(KINDS[task])]
+def _run_to_success(run: _Run, longest: int) -> Rollout:
+    since = 0
+    while len(run.rollout) < longest and since <= AFTER_SUCCESS + 1:
+        run.step()
+        since = since + 1 if since or run.env.success else 0
+    run.rollout.success = run.env.success
+    return run.rollout
 
 
 def _run_to_end(env: TabletopEnv, actor: Failing, rng: np.random.Generator, kind: str) -> Rollout:
@@ -113,9 +129,17 @@ def _run_to_end(env: TabletopEnv, actor: Failing, rng: np.random.Generator, kind
 
 
 class _Run:
-    def __init__(self, env: TabletopEnv, actor: Actor, rng: np.random.Generator, rollout: Rollout, noise: bool) -> None:
-        self.rollout = rollout
-        self._env, self._actor, self._noise = env, actor, noise
+    def __init__(
+        self,
+        env: TabletopEnv,
+        actor: Actor,
+        rng: np.random.Generator,
+        rollout: Rollout,
+        noise: bool,
+        mishap: Callable[[Action], Action] = as_wanted,
+    ) -> None:
+        self.env, self.rollout = env, rollout
+        self._actor, self._noise, self._mishap = actor, noise, mishap
         self._label = ProgressLabel(env.scene, env.task, actor.speed)
         self._disturb, self._pauses = Disturbance(rng), Pauses(rng)
         self._gripper = 1.0
@@ -124,10 +148,10 @@ class _Run:
         """Record the frame as it is now, then act."""
         action = self._action()
         self._record(action)
-        self._env.step(self._disturb(action) if self._noise else action)
+        self.env.step(self._mishap(self._disturb(action) if self._noise else action))
 
     def _action(self) -> npt.NDArray[np.float32]:
-        hold = self._pauses.hold(self._env.scene.state()) if self._noise else None
+        hold = self._pauses.hold(self.env.scene.state()) if self._noise else None
         if hold is None:
             action = self._actor.act()
             self._gripper = float(action[6])
@@ -136,8 +160,8 @@ class _Run:
         return hold
 
     def _record(self, action: npt.NDArray[np.float32]) -> None:
-        scene, rollout = self._env.scene, self.rollout
-        rollout.qpos.append(self._env.qpos())
+        scene, rollout = self.env.scene, self.rollout
+        rollout.qpos.append(self.env.qpos())
         rollout.action.append(action.copy())
         rollout.state.append(scene.state())
         rollout.objects.append(np.append(scene.objects().ravel(), scene.drawer()))

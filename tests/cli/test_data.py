@@ -139,7 +139,9 @@ def recorder(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Base
     """Instead of the simulator: makes a small dataset, and then raises."""
 
     def put(error: BaseException | None) -> None:
-        def record_demos(out: Path, episodes: int, failures: int, seed: int, workers: int, on_progress: Any) -> None:
+        def record_demos(
+            out: Path, episodes: int, failures: int, seed: int, workers: int, on_progress: Any, recoveries_per_task: int
+        ) -> None:
             on_progress(0, 2)
             if not out.exists():
                 make_dataset(out)

@@ -29,6 +29,13 @@ def test_rows_that_cannot_be_grouped_are_refused(preset: Preset) -> None:
         LatentActionExpert(grouped(preset, 3))
 
 
+def test_a_condition_that_is_not_read_is_refused(preset: Preset, make_batch) -> None:
+    expert, b = LatentActionExpert(preset).eval(), make_batch(2)
+    cache, tau = expert.context(b.text, b.now, b.state), torch.ones(2)
+    with pytest.raises(ValueError, match="condition"):
+        expert.denoiser.denoise(b.latent, tau, cache, b.latent)
+
+
 @pytest.mark.parametrize("group", [1, 2])
 @pytest.mark.parametrize("compressor", ["linear", "queries"])
 def test_a_denoiser_reads_all_that_it_is_shown(preset: Preset, make_batch, group: int, compressor: str) -> None:

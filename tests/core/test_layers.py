@@ -4,7 +4,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pvla.core.layers import Attention, RMSNorm, SpatioTemporalBlock, SpatioTemporalStack, TimeToken, time_embedding
+from pvla.core.layers import (
+    Attention,
+    RMSNorm,
+    SpatioTemporalBlock,
+    SpatioTemporalStack,
+    TimeToken,
+    logistic,
+    time_embedding,
+)
 
 
 def test_attention_equals_torch_with_the_same_weights() -> None:
@@ -69,3 +77,26 @@ def test_every_diffusion_step_has_its_own_embedding() -> None:
     assert table.shape == (1001, 32)
     assert (torch.cdist(table, table) + 10 * torch.eye(1001)).min() > 1e-3
     assert TimeToken(32)(torch.arange(4)).shape == (4, 1, 32)
+
+
+def test_logistic_is_the_sigmoid_of_a_bent_logit() -> None:
+    x = torch.linspace(-60, 60, 401, dtype=torch.float64)
+    p = logistic(x)
+    torch.testing.assert_close(p, torch.sigmoid(x / (1 + (x / 8) ** 2).sqrt()))
+    assert bool((p.diff() > 0).all())
+    assert 1e-4 < float(p[0]) < 1e-3
+    assert float(p[0] + p[-1]) == pytest.approx(1)
+    torch.testing.assert_close(logistic(x[x.abs() < 0.5]), torch.sigmoid(x[x.abs() < 0.5]), rtol=1e-3, atol=0)
+
+
+def test_the_gradient_of_logistic_keeps_its_digits_where_it_is_small() -> None:
+    def slope(x: torch.Tensor) -> torch.Tensor:
+        leaf = x.clone().requires_grad_()
+        (grad,) = torch.autograd.grad(logistic(leaf).sum(), leaf)
+        return grad.double()
+
+    x = torch.linspace(-20, 20, 401)
+    torch.testing.assert_close(slope(x), slope(x.double()), rtol=3e-6, atol=0)
+    off = x.double() + 1e-5 * x.double().sign()
+    error = (slope(off) / slope(x.double()) - 1).abs()
+    assert float(error.max()) < 1e-5, "an error of the logit must not grow in the gradient"

@@ -37,33 +37,39 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         rollout.success, rollout.kind = False, kind
         return rollout
 
+    def short_recovery(env: TabletopEnv, kind: str, seed: int) -> Rollout:
+        rollout = short_run(env, seed)
+        rollout.kind = kind
+        return rollout
+
     monkeypatch.setattr(demos, "fail", short_failure)
+    monkeypatch.setattr(demos, "recover", short_recovery)
 
 
 def test_seeds_are_distinct_reproducible_and_never_those_of_evaluation() -> None:
-    jobs = list_jobs(40, 10, seed=0)
-    assert len({job.id for job in jobs}) == len(jobs) == 250
+    jobs = list_jobs(40, 10, seed=0, recoveries_per_task=5)
+    assert len({job.id for job in jobs}) == len(jobs) == 275
     assert all(0 <= job.seed < EVALUATION_SEEDS for job in jobs)
-    assert len({job.seed for job in jobs}) > 245
-    assert jobs == list_jobs(40, 10, seed=0)
+    assert len({job.seed for job in jobs}) > 265
+    assert jobs == list_jobs(40, 10, seed=0, recoveries_per_task=5)
     assert {job.seed for job in jobs}.isdisjoint({job.seed for job in list_jobs(2, 0, seed=1)})
 
 
 def test_a_longer_list_begins_with_the_same_episodes() -> None:
-    assert set(list_jobs(2, 1, seed=3)) <= set(list_jobs(5, 4, seed=3))
+    assert set(list_jobs(2, 1, 3)) <= set(list_jobs(5, 4, 3, 1))
 
 
 @pytest.mark.usefixtures("quick")
 def test_what_is_recorded_can_be_read(tmp_path: Path) -> None:
-    record_demos(tmp_path / "data", 1, 1, workers=1)
+    record_demos(tmp_path / "data", 1, 1, workers=1, recoveries_per_task=1)
     store = Store.open(tmp_path / "data")
-    assert len(store) == 2 * len(TASKS)
+    assert len(store) == 3 * len(TASKS)
     for index in range(len(store)):
         episode = store[index]
         assert episode.task in TASKS
         assert episode.instruction in TRAINED[episode.task]
         label = episode.extras["progress"]
-        assert np.all(np.isnan(label)) if episode.success else np.allclose(label, 0.25)
+        assert np.all(np.isnan(label)) if "-demo-" in episode.id else np.allclose(label, 0.25)
         assert episode.image("head", 0).std() > 20
 
 
@@ -91,7 +97,7 @@ def test_ctrl_c_keeps_whole_episodes_and_the_next_call_goes_on(tmp_path: Path) -
 @pytest.mark.slow
 def test_the_number_of_workers_does_not_change_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
-    jobs = [Job("pick_peach", 0, False, 5), Job("open_drawer", 0, False, 6)]
+    jobs = [Job("pick_peach", 0, "demo", 5), Job("open_drawer", 0, "demo", 6)]
     monkeypatch.setattr(demos, "list_jobs", lambda *_: jobs)
     record_demos(one, 1, 0, workers=1)
     record_demos(two, 1, 0, workers=2)

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from pvla.sim.env import TabletopEnv
-from pvla.sim.failures import KINDS
+from pvla.sim.failures import KINDS, kind_of
 from pvla.sim.instructions import TASKS
-from pvla.sim.rollout import LONGEST_FAILURE, fail, kind_of
+from pvla.sim.rollout import LONGEST_FAILURE, fail
 
 ALL = [(task, kind) for task in TASKS for kind in KINDS[task]]
 QUICK = [("pick_peach", "drop"), ("open_drawer", "slip"), ("orange_to_plate", "hover"), ("toy_to_drawer", "beside")]

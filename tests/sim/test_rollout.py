@@ -5,7 +5,7 @@ import pytest
 
 from pvla.sim.env import TabletopEnv
 from pvla.sim.labels import AFTER_SUCCESS
-from pvla.sim.rollout import demonstrate
+from pvla.sim.rollout import demonstrate, recover
 from pvla.sim.tasks import SuccessCheck
 
 
@@ -56,3 +56,25 @@ def test_recorded_actions_are_clean_though_the_motion_is_not(env: TabletopEnv) -
 def test_the_success_of_a_rollout_is_that_of_the_scene(env: TabletopEnv) -> None:
     rollout = demonstrate(env, 9)
     assert SuccessCheck("open_drawer").update(env.scene) == rollout.success
+
+
+def test_a_slip_loses_the_orange_and_the_expert_takes_it_up_again() -> None:
+    env = TabletopEnv("orange_to_plate", images=False, terminate_on_success=False, max_steps=1000)
+    rollout = recover(env, "slip", seed=3)
+    wanted, fingers = np.array(rollout.action)[:, 6], np.array(rollout.state)[:, 6]
+    label = np.array(rollout.progress)
+    lost = int(np.flatnonzero((wanted[:-1] < 0.5) & (np.diff(fingers) > 0.2))[0])
+    assert rollout.success
+    assert rollout.kind == "slip"
+    assert label[lost + 1 : lost + 15].min() < label[lost] - 0.05, "the label falls when the orange does"
+    assert label[-1] > 0.85
+    assert wanted[lost + 1 :].max() == 1.0, "then the expert wants the fingers open again"
+    assert (np.diff(wanted[lost + 1 :]) < -0.5).any(), "and shut once more"
+
+
+def test_a_recovery_is_the_same_for_the_same_seed(env: TabletopEnv) -> None:
+    one, two = recover(env, "miss", 7), recover(env, "miss", 7)
+    np.testing.assert_array_equal(one.qpos, two.qpos)
+    np.testing.assert_array_equal(one.progress, two.progress)
+    assert one.success
+    assert len(one) > len(demonstrate(env, 7, noise=False))
