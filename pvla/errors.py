@@ -22,6 +22,6 @@ class InputError(PvlaError):
 
 
 class RunFault(PvlaError):
-    """Something failed while running: a camera went silent, the disk filled, the arm stopped answering."""
+    """Something failed while running: a camera went silent, the arm stopped answering, a process died."""
 
     exit_code = 3

@@ -128,7 +128,7 @@ def _say_refusal(error: OSError) -> int:
     if error.errno not in REFUSALS:
         return _say_defect()
     where = f" ({error.filename})" if error.filename else ""
-    return _say(f"{REFUSALS[error.errno]}{where}.", RunFault.exit_code)
+    return _say(f"{REFUSALS[error.errno]}{where}.", InputError.exit_code)
 
 
 def _say_usage(error: Exception) -> int:

@@ -10,14 +10,19 @@ import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pvla.errors import RunFault
+from pvla.errors import InputError, RunFault
 
 TEMPORARY_SUFFIX = ".tmp"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class DiskFull(RunFault):
-    """The disk (or the quota) is full: nothing was left half written."""
+    """The disk (or the quota) is full: nothing was left half written.
+
+    It ends a command as bad input does: the user has to give another folder, or room.
+    """
+
+    exit_code = InputError.exit_code
 
 
 def write_atomic(path: Path, data: bytes | memoryview) -> None:

@@ -172,7 +172,7 @@ class StoreWriter:
                 self._seal(part)
             except DiskFull:
                 continue
-            raise DiskFull(f"{error} Of what was not yet written, {kept} was kept.") from error
+            raise DiskFull(f"{error} Of what was not yet written, this was kept: {kept}.") from error
         raise error
 
 

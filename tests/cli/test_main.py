@@ -93,8 +93,8 @@ def test_wrong_usage_is_one_sentence_and_exit_2(
         (RunFault("The arm is silent."), 3, "The arm is silent."),
         (KeyboardInterrupt(), 130, "Interrupted."),
         (KeyboardInterrupt("3 episodes are saved."), 130, "3 episodes are saved."),
-        (OSError(errno.ENOSPC, "no space"), 3, "The disk is full."),
-        (OSError(errno.EACCES, "no", "/x"), 3, "Reading or writing is not permitted (/x)."),
+        (OSError(errno.ENOSPC, "no space"), 2, "The disk is full."),
+        (OSError(errno.EACCES, "no", "/x"), 2, "Reading or writing is not permitted (/x)."),
         (typer.Exit(1), 1, ""),
     ],
 )
