@@ -282,7 +282,7 @@ def test_disk_full_keeps_the_first_frames_that_fit(
     small_disk(100_000)
     with pytest.raises(DiskFull, match="kept: the first 10 of 40 frames of episode run") as raised, writer:
         record(writer, "run", frames=40)
-    assert raised.value.exit_code == 3
+    assert raised.value.exit_code == 2
     (episode,) = Store.open(tmp_path)
     assert (episode.length, episode.success, episode.entry.interrupted) == (10, None, True)
     assert episode.images("head").shape[0] == 10
