@@ -13,14 +13,11 @@ seed=0
 mkdir -p "$work/encoders"
 cd "$work"
 
-pvla data demo data/demo --episodes 240 --failures 50 --recoveries 0 --seed $seed --workers 2
+pvla data demo data/demo --episodes 240 --failures 50 --recoveries 80 --seed $seed --workers 2
 
-# Before the recoveries are recorded, so that these can be changed without new encoders.
 if [ ! -f encoders/vision.safetensors ]; then
   python "$repo/scripts/pretrain_encoders.py" data/demo --out encoders --text-steps 1200 --vision-steps 1500 --seed $seed
 fi
-pvla data demo data/demo --episodes 240 --failures 50 --recoveries 80 --seed $seed --workers 2
-
 sed "s#source = \"demo\".*#source = \"encoders\"#" "$repo/pvla/presets/tiny.toml" > tiny.toml
 
 train() { OMP_NUM_THREADS=1 pvla train "$1" --data data/demo --preset tiny.toml --runs runs --seed $seed -q; }

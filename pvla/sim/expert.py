@@ -34,6 +34,13 @@ HOLDING_DISTANCE = 0.03
 """What is farther than this from the tool point is not in the hand, m."""
 
 
+MOVED = 0.01
+"""How far a target may be pushed by the hand that comes down on it, m."""
+
+OPEN_FINGERS = 0.85
+"""Opening from which the fingers hold nothing, whatever they touch, 0..1."""
+
+
 class Phase(Enum):
     """What the expert is doing; the order is the order of events."""
 
@@ -66,8 +73,8 @@ class Expert:
         env: whose state is read; the task is the environment's.
         rng: draws the speed where none is given.
         speed: of the tool point, m per control step.
-        grasp_error: added to the grasp, (3,), m, until it is seen to have failed; for mishaps and failures.
-        place_error: added to where the target is let go, (3,), m, until that is seen to have failed.
+        grasp_error: added to every grasp, (3,), m; for experts that fail on purpose.
+        place_error: added to where the target is let go, (3,), m.
         watchful: False makes it go on as if nothing had happened when it has lost the target.
         task: done instead of the environment's.
     """
@@ -99,7 +106,7 @@ class Expert:
     def act(self) -> npt.NDArray[np.float32]:
         """The action, (7,), for the state of the scene now."""
         if self._watchful and self._has_failed():
-            self._try_again()
+            self._enter(Phase.APPROACH)
         elif self._watchful and self._is_needless():
             self._enter(Phase.RETREAT)
         elif self._watchful and self._is_stuck():
@@ -115,8 +122,8 @@ class Expert:
         return _GOALS[self.phase](self)
 
     def holds_target(self) -> bool:
-        """Whether the target is between the fingers now."""
-        return is_holding(self._scene, self._skill)
+        """Whether the target is between the fingers now, and they are not open."""
+        return is_holding(self._scene, self._skill) and self._scene.state()[6] < OPEN_FINGERS
 
     def _approach(self) -> Goal:
         grasp = self._live_grasp()
@@ -193,15 +200,14 @@ class Expert:
 
     def _has_failed(self) -> bool:
         if self.phase is Phase.DESCEND:
-            return self.steps_in_phase > STUCK_AFTER or self._distance() > 0.02
+            return self.steps_in_phase > STUCK_AFTER or self._distance() > 0.02 or self._target_has_moved()
         if self.phase in HOLDING or (self.phase is Phase.REST and self._keeps_hold()):
             return not self.holds_target()
         return self.phase is Phase.REST and self.steps_in_phase > 3 and not self._task_is_done(self._scene)
 
-    def _try_again(self) -> None:
-        """From the start, and this time without the errors that it was made to make."""
-        self._grasp_error, self._place_error = np.zeros(3), np.zeros(3)
-        self._enter(Phase.APPROACH)
+    def _target_has_moved(self) -> bool:
+        """Too far for the grasp on which the hand is going down."""
+        return float(np.linalg.norm(self._live_grasp().position - self._grasp.position)) > MOVED
 
     def _is_needless(self) -> bool:
         """What slipped out of the hand fell where it belongs."""

@@ -1,8 +1,9 @@
 """Mishaps from which an expert recovers: what a policy has to have seen if it is to take up again what it lost.
 
 A demonstration that goes well hardly ever shows an empty hand in mid-air or a bowl put down askew, yet a learner gets
-there. As with the disturbance of ``pvla.sim.noise`` (DART: Laskey et al., 2017, arXiv:1703.09327), the mishap happens
-to what is executed; what is recorded is what the expert wants, and what it wants next is to put the mishap right.
+there. A mishap changes what is executed and never what is recorded: the action beside every frame is what an expert
+who sees the scene as it is would do there (Ross et al., 2011, arXiv:1011.0686). To record the erring action itself
+would teach the mistake: with it, a policy closed its fingers a centimetre above the bowls.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from pvla.sim.env import TabletopEnv
-from pvla.sim.expert import Expert
+from pvla.sim.expert import Expert, Phase
 from pvla.sim.skills import SKILLS
 
 Action = npt.NDArray[np.float32]
 Array = npt.NDArray[np.float64]
+Mishap = Callable[[Action], Action]
+"""Turns the action (7,) that is wanted into the one that is executed; called once a step."""
 
 _CARRY = ("slip", "miss", "slip", "askew")
 KINDS: dict[str, tuple[str, ...]] = {
@@ -29,8 +32,8 @@ KINDS: dict[str, tuple[str, ...]] = {
 }
 """Mishaps, by task; they take turns.
 
-slip: the fingers lose what they hold. miss: the first grasp closes beside or above the target. askew: the target is
-first let go up to a few centimetres off its place.
+slip: the fingers lose what they hold. miss: the first grasp closes beside the target or too high. askew: the target is
+first let go a few centimetres off its place.
 """
 
 SLIP_AFTER = (3, 25)
@@ -72,15 +75,35 @@ class Slip:
         return action
 
 
-def recovering_expert(
-    kind: str, env: TabletopEnv, rng: np.random.Generator
-) -> tuple[Expert, Callable[[Action], Action]]:
-    """Make an expert with one of the mishaps in KINDS[env.task], and what happens to its actions.
+class Erring:
+    """Does what an expert with an error would do, until it has gone through with it.
+
+    Args:
+        expert: acts with the error, and does not see what comes of it.
+        until: the first phase in which it is not followed any more.
+    """
+
+    def __init__(self, expert: Expert, until: Phase) -> None:
+        self._expert, self._until = expert, until
+        self._over = False
+
+    def __call__(self, action: Action) -> Action:
+        """The action (7,) that is executed instead."""
+        if not self._over:
+            erring = self._expert.act()
+            self._over = self._expert.phase.value >= self._until.value
+            if not self._over:
+                return erring
+        return action
+
+
+def mishap(kind: str, env: TabletopEnv, rng: np.random.Generator, speed: float) -> Mishap:
+    """Make one of the mishaps in KINDS[env.task]; ``speed`` is that of the expert to whom it happens, m per step.
 
     Raises:
         KeyError: there is no such mishap.
     """
-    return {"slip": _slip, "miss": _miss, "askew": _askew}[kind](env, rng)
+    return _MAKERS[kind](env, rng, speed)
 
 
 def grasp_error(env: TabletopEnv, rng: np.random.Generator) -> Array:
@@ -97,24 +120,33 @@ def grasp_error(env: TabletopEnv, rng: np.random.Generator) -> Array:
     return error
 
 
-def _slip(env: TabletopEnv, rng: np.random.Generator) -> tuple[Expert, Callable[[Action], Action]]:
-    return Expert(env, rng), Slip(rng)
+def no_mishap(action: Action) -> Action:
+    """What is executed is what was wanted."""
+    return action
 
 
-def _miss(env: TabletopEnv, rng: np.random.Generator) -> tuple[Expert, Callable[[Action], Action]]:
-    return Expert(env, rng, grasp_error=grasp_error(env, rng)), as_wanted
+def _slip(env: TabletopEnv, rng: np.random.Generator, speed: float) -> Mishap:
+    return Slip(rng)
 
 
-def _askew(env: TabletopEnv, rng: np.random.Generator) -> tuple[Expert, Callable[[Action], Action]]:
+def _miss(env: TabletopEnv, rng: np.random.Generator, speed: float) -> Mishap:
+    """Beside it, far above it, or only a little too high: then it holds badly."""
+    error = grasp_error(env, rng) if rng.random() < 0.5 else np.array([0.0, 0.0, rng.uniform(0.008, 0.045)])
+    return Erring(Expert(env, rng, speed, grasp_error=error, watchful=False), until=Phase.LIFT)
+
+
+def _askew(env: TabletopEnv, rng: np.random.Generator, speed: float) -> Mishap:
     angle = rng.uniform(-np.pi, np.pi)
     error = rng.uniform(0.02, 0.06) * np.array([np.cos(angle), np.sin(angle), 0.0])
-    return Expert(env, rng, place_error=error), as_wanted
-
-
-def as_wanted(action: Action) -> Action:
-    """No mishap: the action itself."""
-    return action
+    return Erring(Expert(env, rng, speed, place_error=error, watchful=False), until=Phase.RETREAT)
 
 
 def _with_gripper(action: Action, opening: float) -> Action:
     return np.append(action[:6], np.float32(opening))
+
+
+_MAKERS: dict[str, Callable[[TabletopEnv, np.random.Generator, float], Mishap]] = {
+    "slip": _slip,
+    "miss": _miss,
+    "askew": _askew,
+}

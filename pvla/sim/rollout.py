@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -14,7 +13,7 @@ from pvla.sim.expert import Expert
 from pvla.sim.failures import Failing, failing_expert
 from pvla.sim.labels import AFTER_SUCCESS, ProgressLabel
 from pvla.sim.noise import Disturbance, Pauses
-from pvla.sim.recoveries import Action, as_wanted, recovering_expert
+from pvla.sim.recoveries import Mishap, mishap, no_mishap
 
 Array = npt.NDArray[np.float64]
 
@@ -88,8 +87,8 @@ def recover(env: TabletopEnv, kind: str, seed: int) -> Rollout:
     for attempt in range(TRIES):
         env.reset(seed=seed)
         rng = np.random.default_rng([seed, 4, attempt])
-        expert, mishap = recovering_expert(kind, env, rng)
-        run = _Run(env, expert, rng, Rollout(kind), noise=True, mishap=mishap)
+        expert = Expert(env, rng)
+        run = _Run(env, expert, rng, Rollout(kind), noise=True, mishap=mishap(kind, env, rng, expert.speed))
         if _run_to_success(run, LONGEST_RECOVERY).success:
             break
     return run.rollout
@@ -136,22 +135,25 @@ class _Run:
         rng: np.random.Generator,
         rollout: Rollout,
         noise: bool,
-        mishap: Callable[[Action], Action] = as_wanted,
+        mishap: Mishap = no_mishap,
     ) -> None:
         self.env, self.rollout = env, rollout
         self._actor, self._noise, self._mishap = actor, noise, mishap
         self._label = ProgressLabel(env.scene, env.task, actor.speed)
-        self._disturb, self._pauses = Disturbance(rng), Pauses(rng)
+        self._disturb = Disturbance(rng)
+        # No pauses around a mishap: while one lasts, what is recorded is what was wanted before.
+        self._pauses = Pauses(rng) if noise and mishap is no_mishap else None
         self._gripper = 1.0
 
     def step(self) -> None:
         """Record the frame as it is now, then act."""
         action = self._action()
         self._record(action)
-        self.env.step(self._mishap(self._disturb(action) if self._noise else action))
+        executed = self._mishap(action)
+        self.env.step(self._disturb(executed) if self._noise else executed)
 
     def _action(self) -> npt.NDArray[np.float32]:
-        hold = self._pauses.hold(self.env.scene.state()) if self._noise else None
+        hold = self._pauses.hold(self.env.scene.state()) if self._pauses else None
         if hold is None:
             action = self._actor.act()
             self._gripper = float(action[6])

@@ -28,8 +28,15 @@ HANDLE = np.array([-0.045, 0.0, 0.045])
 HANDLE_GAP = 0.45
 """Opening of the gripper that fits over the handle without hitting the drawer's front, 0..1."""
 
-WALL_RADIUS = 0.0415
+WALL_RADIUS = 0.0395
 """Radius of a bowl's wall where the pads hold it, m."""
+
+GRIP_HEIGHT = 0.030
+"""Height over a bowl's foot at which the tool point is then, m.
+
+The pads still hold the wall up to 12 mm higher. At 39 mm, where it once was, a hand that came down 8 mm too little held
+the bowl so near its rim that it tilted and slipped.
+"""
 
 
 @dataclass(frozen=True)
@@ -152,7 +159,7 @@ class StackBowls(Carry):
         centre = scene.position(self.target)
         azimuth = _azimuth(centre)
         to_rim = WALL_RADIUS * np.array([np.sin(azimuth), -np.cos(azimuth), 0.0])
-        return Goal(centre + to_rim + np.array([0.0, 0.0, 0.039]), azimuth, 1.0)
+        return Goal(centre + to_rim + np.array([0.0, 0.0, GRIP_HEIGHT]), azimuth, 1.0)
 
     def place(self, scene: Scene) -> tuple[Array, float]:
         """Just above the height at which the bowls' walls meet."""
@@ -162,7 +169,7 @@ class StackBowls(Carry):
     def grip_point(self, scene: Scene) -> Array:
         """The middle of the bowl's opening, one radius from the tool point."""
         across = np.array([-np.sin(scene.hand_yaw()), np.cos(scene.hand_yaw()), 0.0])
-        middle: Array = scene.position(self.target) - WALL_RADIUS * across + np.array([0.0, 0.0, 0.039])
+        middle: Array = scene.position(self.target) - WALL_RADIUS * across + np.array([0.0, 0.0, GRIP_HEIGHT])
         return middle
 
 

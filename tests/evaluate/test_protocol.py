@@ -22,7 +22,7 @@ def test_suites_have_scenes_of_their_own_none_of_them_for_training() -> None:
     blocks = sorted(
         (suite.first_seed, suite.first_seed + max(suite.episodes, suite.failures)) for suite in SUITES.values()
     )
-    assert blocks[0][0] == EVALUATION_SEEDS
+    assert blocks[0][0] >= EVALUATION_SEEDS
     assert all(before[1] <= after[0] for before, after in pairwise(blocks))
 
 
