@@ -32,6 +32,7 @@ class FrameTable:
         wordings: for each episode, the rows of `texts` that ask for it.
         episode: index of the row's episode (F,).
         success: whether the row's episode is a success (F,) bool.
+        astray: whether something else was executed at the row than its action (F,) bool.
         task: index of the row's task (F,); where a dataset names no tasks, each instruction is one.
         latent: standardised a^z from this row's frame on (F, K, Z), or (F, 0, 0) before a world model exists.
     """
@@ -46,6 +47,7 @@ class FrameTable:
     wordings: list[list[int]]
     episode: NDArray[np.int64]
     success: NDArray[np.bool_]
+    astray: NDArray[np.bool_]
     task: NDArray[np.int64]
     latent: NDArray[np.float32]
 
@@ -55,6 +57,12 @@ class FrameTable:
     def later(self, rows: NDArray[np.int64], gap: int) -> NDArray[np.int64]:
         """The row `gap` frames on, or the episode's last: pairs never leave their episode."""
         return np.minimum(rows + gap, self.last[rows])
+
+    def strays(self, rows: NDArray[np.int64], gap: int) -> NDArray[np.bool_]:
+        """Whether anything went astray from the rows to `gap` frames on (n,): their actions do not lead there."""
+        before = np.concatenate([[0], np.cumsum(self.astray)])
+        found: NDArray[np.bool_] = before[self.later(rows, gap)] > before[rows]
+        return found
 
     def chunks(self, rows: NDArray[np.int64], horizon: int) -> NDArray[np.float32]:
         """Actions from each row on (n, H, A); past the episode's end its last action is held."""
@@ -103,6 +111,7 @@ def _table(
         wordings=[wordings.get(e.task or "", []) or [rows[e.instruction]] for e in episodes],
         episode=np.repeat(np.arange(len(episodes)), lengths),
         success=np.repeat(np.array([bool(e.success) for e in episodes]), lengths),
+        astray=np.concatenate([_astray(e) for e in episodes]),
         task=np.repeat(_task_indices(episodes), lengths),
         latent=np.zeros((frames, 0, 0), np.float32),
     )
@@ -111,6 +120,12 @@ def _table(
 def _task_indices(episodes: list[Episode]) -> NDArray[np.int64]:
     names = [e.task or e.instruction for e in episodes]
     return np.unique(names, return_inverse=True)[1].astype(np.int64)
+
+
+def _astray(episode: Episode) -> NDArray[np.bool_]:
+    """The dataset's column `astray`, where it has one: nothing else says it."""
+    given = episode.extras.get("astray")
+    return np.zeros(episode.length, bool) if given is None else np.asarray(given)[:, 0] > 0.5
 
 
 def _state(episode: Episode) -> NDArray[np.float32]:
@@ -131,7 +146,8 @@ class Draws:
         horizon: H.
         transform: normalises the action chunks.
         seed: together with the step it determines a batch.
-        only_successes: policies learn from successes only; world models and estimators from everything labelled.
+        only_successes: policies learn from successes only, and not from what led astray; world models and estimators
+            learn from everything labelled.
         failure_share: share of the rows drawn from failures where these are allowed.
     """
 
@@ -181,6 +197,8 @@ class Draws:
         t = self.table
         rows = np.arange(len(t))
         usable = (rows < t.last) & np.isfinite(t.progress) & np.isfinite(t.progress[t.later(rows, self.gap)])
+        if self.only_successes:
+            usable &= ~t.strays(rows, self.gap)
         return rows[usable & t.success], rows[usable & ~t.success]
 
 

@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 EVALUATION_SEEDS = 1_000_000
 """First of the seeds that are kept for evaluation; demonstrations use seeds below."""
 
-EXTRAS = {"objects": 3 * len(OBJECT_NAMES) + 1, "tcp": 3, "progress": 1, "qpos": 51}
+EXTRAS = {"objects": 3 * len(OBJECT_NAMES) + 1, "tcp": 3, "progress": 1, "astray": 1, "qpos": 51}
 """Columns beside images, action and state.
 
 objects: x, y, z, m, of each of OBJECT_NAMES, then the drawer's opening, m. tcp: tool point, m. progress: label 0..1
-of runs in which something went wrong, NaN in demonstrations (their label is t/(T-1)). qpos: the whole scene, to draw
-pictures again.
+of runs in which something went wrong, NaN in demonstrations (their label is t/(T-1)). astray: 1 where a mishap
+executed something else than the action. qpos: the whole scene, to draw pictures again.
 """
 
 _SALTS: dict[Kind, str] = {"demo": "False", "failure": "True", "recovery": "recovery"}
@@ -181,7 +181,13 @@ def _seed(seed: int, task: str, index: int, kind: Kind) -> int:
 def _extras(rollout: Rollout, t: int) -> dict[str, Any]:
     by_time = rollout.success and not rollout.kind
     label = np.nan if by_time else rollout.progress[t]
-    return {"objects": rollout.objects[t], "tcp": rollout.tcp[t], "progress": [label], "qpos": rollout.qpos[t]}
+    return {
+        "objects": rollout.objects[t],
+        "tcp": rollout.tcp[t],
+        "progress": [label],
+        "astray": [float(rollout.astray[t])],
+        "qpos": rollout.qpos[t],
+    }
 
 
 def _draw(env: TabletopEnv, qpos: Any) -> dict[str, Any]:

@@ -22,6 +22,9 @@ LONGEST = 130
 
 LONGEST_RECOVERY = 170
 LONGEST_FAILURE = 110
+ASTRAY = 0.02
+"""By how much what is executed may differ from what was wanted and still count as that, rad and opening."""
+
 TRIES = 8
 """How often a run that was meant to fail, or to recover, and did not is drawn anew."""
 
@@ -47,6 +50,7 @@ class Rollout:
         objects: (3n+1,), positions of OBJECT_NAMES and the drawer's opening, m.
         tcp: (3,), m.
         progress: label from the scene's state, 0..1.
+        astray: whether a mishap executed something else than the action.
         success: whether the task was done at the end.
         kind: way in which it was meant to fail, or its mishap; "" for a demonstration.
     """
@@ -59,6 +63,7 @@ class Rollout:
     objects: list[Array] = field(default_factory=list)
     tcp: list[Array] = field(default_factory=list)
     progress: list[float] = field(default_factory=list)
+    astray: list[bool] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.action)
@@ -150,6 +155,7 @@ class _Run:
         action = self._action()
         self._record(action)
         executed = self._mishap(action)
+        self.rollout.astray.append(not np.allclose(executed, action, atol=ASTRAY))
         self.env.step(self._disturb(executed) if self._noise else executed)
 
     def _action(self) -> npt.NDArray[np.float32]:

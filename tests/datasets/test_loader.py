@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +146,18 @@ def test_a_quarter_are_failures_and_policies_see_none(table: FrameTable) -> None
     assert [int((~table.success[make_draws(table).rows(s)]).sum()) for s in range(5)] == [4] * 5
     policy = make_draws(table, only_successes=True)
     assert all(table.success[policy.rows(s)].all() for s in range(20))
+
+
+def test_policies_do_not_learn_from_what_led_astray(table: FrameTable) -> None:
+    astray = np.zeros(len(table), bool)
+    astray[[20, 21, 60]] = True
+    table = replace(table, astray=astray)
+    near = {row for where in np.flatnonzero(astray) for row in range(where - GAP + 1, where + 1)}
+    near = {row for row in near if any(row <= w <= table.last[row] for w in np.flatnonzero(astray))}
+    policy, world = make_draws(table, only_successes=True), make_draws(table)
+    assert near.isdisjoint(np.concatenate([policy.rows(step) for step in range(200)]))
+    drawn = set(np.concatenate([world.rows(step) for step in range(200)]))
+    assert {20, 21} & drawn, "the world model learns from all that happens"
 
 
 def test_a_row_is_asked_for_in_all_wordings_of_its_task_and_no_other(table: FrameTable) -> None:

@@ -25,6 +25,7 @@ def short_run(env: TabletopEnv, seed: int, frames: int = 3) -> Rollout:
         rollout.objects.append(np.zeros(19))
         rollout.tcp.append(np.zeros(3))
         rollout.progress.append(0.25)
+        rollout.astray.append(False)
     return rollout
 
 

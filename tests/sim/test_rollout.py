@@ -32,7 +32,8 @@ def test_a_demonstration_goes_on_after_success(env: TabletopEnv) -> None:
 def test_every_frame_has_all_columns(env: TabletopEnv) -> None:
     rollout = demonstrate(env, 7)
     shapes = {
-        name: np.shape(getattr(rollout, name)) for name in ("qpos", "action", "state", "objects", "tcp", "progress")
+        name: np.shape(getattr(rollout, name))
+        for name in ("qpos", "action", "state", "objects", "tcp", "progress", "astray")
     }
     frames = len(rollout)
     assert shapes == {
@@ -42,6 +43,7 @@ def test_every_frame_has_all_columns(env: TabletopEnv) -> None:
         "objects": (frames, 19),
         "tcp": (frames, 3),
         "progress": (frames,),
+        "astray": (frames,),
     }
 
 
@@ -66,6 +68,8 @@ def test_a_slip_loses_the_orange_and_the_expert_takes_it_up_again() -> None:
     lost = int(np.flatnonzero((wanted[:-1] < 0.5) & (np.diff(fingers) > 0.2))[0])
     assert rollout.success
     assert rollout.kind == "slip"
+    assert rollout.astray[lost]
+    assert 2 <= sum(rollout.astray) <= 12
     assert label[lost + 1 : lost + 15].min() < label[lost] - 0.05, "the label falls when the orange does"
     assert label[-1] > 0.85
     assert wanted[lost + 1 :].max() == 1.0, "then the expert wants the fingers open again"
