@@ -180,7 +180,7 @@ def test_demo_with_bad_options(workspace: Path, arguments: list[str], capsys: py
 @pytest.mark.slow
 def test_real_demonstrations_interrupted_and_resumed(workspace: Path) -> None:
     command = [sys.executable, "-c", "from pvla.cli.main import main; main()", "data", "demo"]
-    command += ["--episodes", "4", "--failures", "1", "--workers", "2", "-q"]
+    command += ["--episodes", "3", "--failures", "1", "--recoveries", "1", "--workers", "2", "-q"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         while not Path("data/demo/dataset.json").exists():
             time.sleep(0.05)
