@@ -24,9 +24,16 @@ train() { OMP_NUM_THREADS=1 pvla train "$1" --data data/demo --preset tiny.toml 
 
 python "$repo/scripts/cache_features.py" data/demo --preset tiny.toml --workers 2
 
-# Two stages at a time, one core each: a small network gains little from a second core.
-train progress & train world-model & wait
-train action-decoder & { train evaluator && train fast-evaluator && train latent-expert; } & wait
+# Two stages at a time, one core each: a small network gains little from a second core. `wait PID` hands on a failure.
+trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
+train progress & other=$!
+train world-model
+wait $other
+train action-decoder & other=$!
+train evaluator
+train fast-evaluator
+train latent-expert
+wait $other
 
 # Chosen on scenes 2000000 to 2000055, which no result is measured on.
 pvla export --target cpu --runs runs --half --name demo --guidance fast --scale 30 \

@@ -100,12 +100,7 @@ class InferenceThread:
 
     def poll(self) -> Answer | None:
         """The answer, if it is ready."""
-        try:
-            answer = self._answers.get_nowait()
-        except queue.Empty:
-            return None
-        self._busy = False
-        return answer
+        return self._take(0.0)
 
     @property
     def busy(self) -> bool:
@@ -116,6 +111,15 @@ class InferenceThread:
         """End the thread; one that hangs is left behind as a daemon."""
         self._requests.put(None)
         self._thread.join(timeout)
+
+    def _take(self, timeout: float) -> Answer | None:
+        """The answer, if it is ready within `timeout` s."""
+        try:
+            answer = self._answers.get(block=timeout > 0, timeout=timeout)
+        except queue.Empty:
+            return None
+        self._busy = False
+        return answer
 
     def _serve(self) -> None:
         while (request := self._requests.get()) is not None:
@@ -131,3 +135,24 @@ class InferenceThread:
             # A defect must end the run in a defined state too; the loop raises it after the arm has come to rest.
             return Answer(request, progress, None, time.perf_counter() - start, error)
         return Answer(request, progress, plan, time.perf_counter() - start)
+
+
+class PatientInference(InferenceThread):
+    """Inference that the simulated robot waits for: nothing moves there between two commands.
+
+    So a run takes the same course on every machine, that of `pvla.deploy.rollout`; on one that is too slow or too busy,
+    commands go out late and count as missed ticks, but the policy is not made worse by it.
+
+    Args:
+        policy: used by the thread alone once requests are submitted.
+        rng: gives the noise of every plan.
+        patience: longest wait in s; after it the loop goes on without an answer.
+    """
+
+    def __init__(self, policy: Policy, rng: np.random.Generator, patience: float) -> None:
+        super().__init__(policy, rng)
+        self._patience = patience
+
+    def poll(self) -> Answer | None:
+        """The answer to the last request, waited for; None when there is no request or patience is at its end."""
+        return self._take(self._patience) if self.busy else None

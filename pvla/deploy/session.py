@@ -21,7 +21,7 @@ from pvla.deploy.interrupt import StopOnSignal
 from pvla.deploy.kinematics import Kinematics, SerialChain
 from pvla.deploy.limits import load_limits
 from pvla.deploy.loop import ControlLoop, LoopResult, LoopTimes, Tick
-from pvla.deploy.planner import InferenceThread
+from pvla.deploy.planner import PatientInference
 from pvla.deploy.policy import Policy
 from pvla.deploy.recorder import RunRecorder
 from pvla.deploy.report import RunReport, open_episode, write_curve, write_film, write_result
@@ -159,7 +159,7 @@ class SimulatedRun:
         return ControlLoop(
             SupervisedArm(arm, timeout=SIM_TIMES.silent_arm, deadman=SIM_TIMES.silent_arm),
             cameras,
-            InferenceThread(self.policy, np.random.default_rng([self.seed, 1])),
+            PatientInference(self.policy, np.random.default_rng([self.seed, 1]), SIM_TIMES.stalled_policy),
             self.safety,
             self.manifest.control,
             self.manifest.stop,

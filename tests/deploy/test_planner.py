@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pvla.deploy.planner import Answer, InferenceThread, Request
+from pvla.deploy.planner import Answer, InferenceThread, PatientInference, Request
 from pvla.deploy.policy import Observation, Plan
 from pvla.errors import RunFault
 
@@ -83,4 +83,25 @@ def test_errors_come_back_as_answers(error: Exception, policy: GatedPolicy, plan
     assert answer.progress == 0.5
     with pytest.raises(type(error)):
         planner.answer_now(Request(SEEN, 0, 0, wants_plan=True))
+    planner.close()
+
+
+def test_patient_inference_waits_for_its_answer(policy: Any) -> None:
+    planner = PatientInference(policy, np.random.default_rng(3), patience=10.0)
+    assert planner.poll() is None
+    planner.submit(Request(SEEN, 0, 0, wants_plan=True))
+    threading.Timer(0.05, policy.gate.set).start()
+    answer = planner.poll()
+    assert answer is not None
+    assert answer.progress == 0.5
+    assert not planner.busy
+    planner.close()
+
+
+def test_patience_ends(policy: Any) -> None:
+    planner = PatientInference(policy, np.random.default_rng(3), patience=0.05)
+    planner.submit(Request(SEEN, 0, 0, wants_plan=True))
+    assert planner.poll() is None
+    assert planner.busy
+    policy.gate.set()
     planner.close()
