@@ -31,7 +31,6 @@ train world-model
 wait $other
 train action-decoder & other=$!
 train evaluator
-train fast-evaluator
 train latent-expert
 wait $other
 

@@ -4,6 +4,7 @@ import inspect
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -248,3 +249,9 @@ def test_ctrl_c_saves_exits_with_130_and_goes_on(workspace: Path) -> None:
     assert f"goes on from step {saved}" in resumed.stderr.read()
     assert resumed.wait() == 0
     assert [json.loads(line)["step"] for line in metrics.read_text().splitlines()] == list(range(1, 401))
+
+
+def test_the_demo_script_trains_every_part_by_its_name() -> None:
+    script = (Path(__file__).parents[2] / "scripts" / "train_demo.sh").read_text()
+    trained = set(re.findall(r"^train ([\w-]+)", script, re.MULTILINE))
+    assert trained == set(train.PARTS) - {"all"}
