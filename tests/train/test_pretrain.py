@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -59,9 +60,10 @@ def test_a_vocabulary_without_room_for_the_characters_is_refused() -> None:
         train_tokenizer(["go left"], 96, 6)
 
 
-def test_garbled_sentences_nearly_always_keep_some_words_and_depend_on_the_generator_alone() -> None:
+def test_garbled_sentences_keep_two_words_and_depend_on_the_generator_alone() -> None:
     text = "go to the left"
     several = [garble(text, np.random.default_rng(seed)) for seed in range(50)]
     assert several == [garble(text, np.random.default_rng(seed)) for seed in range(50)]
     assert len(set(several)) > 20
-    assert sum(bool(set(garbled.split()) & set(text.split())) for garbled in several) >= 45
+    bare = [re.findall(r"[a-z]+", garbled) for garbled in several]
+    assert all(sum(word in text.split() for word in words) >= 2 for words in bare)
