@@ -13,7 +13,7 @@ seed=0
 mkdir -p "$work/encoders"
 cd "$work"
 
-pvla data demo data/demo --episodes 240 --failures 50 --recoveries 80 --seed $seed --workers 2
+pvla data demo data/demo --episodes 240 --failures 50 --recoveries 80 --afterwards 40 --seed $seed --workers 2
 
 if [ ! -f encoders/vision.safetensors ]; then
   python "$repo/scripts/pretrain_encoders.py" data/demo --out encoders --text-steps 1200 --vision-steps 1500 --seed $seed

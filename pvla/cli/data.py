@@ -36,6 +36,9 @@ def demo(
     recoveries: Annotated[
         int, typer.Option(min=0, help="Demonstrations of each task with a mishap that is put right.")
     ] = 20,
+    afterwards: Annotated[
+        int, typer.Option(min=0, help="Demonstrations of each task that go on after success, the hand moving about.")
+    ] = 10,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
@@ -44,7 +47,7 @@ def demo(
     """Record scripted demonstrations of all tasks in the simulator; what is there already is kept."""
     terminal = Terminal(as_json, verbose, quiet)
     before = _count(out)
-    _record(terminal, out, episodes, failures, recoveries, seed, workers or len(os.sched_getaffinity(0)))
+    _record(terminal, out, episodes, failures, recoveries, afterwards, seed, workers or len(os.sched_getaffinity(0)))
     from pvla.datasets.store import Store
 
     with Store.open(out) as store:
@@ -123,7 +126,14 @@ def view(
 
 
 def _record(
-    terminal: Terminal, out: Path, episodes: int, failures: int, recoveries: int, seed: int, workers: int
+    terminal: Terminal,
+    out: Path,
+    episodes: int,
+    failures: int,
+    recoveries: int,
+    afterwards: int,
+    seed: int,
+    workers: int,
 ) -> None:
     from pvla.sim.demos import record_demos
 
@@ -134,7 +144,16 @@ def _record(
             display.update(task, completed=done, total=total)
 
         try:
-            record_demos(out, episodes, failures, seed, workers, on_progress, recoveries_per_task=recoveries)
+            record_demos(
+                out,
+                episodes,
+                failures,
+                seed,
+                workers,
+                on_progress,
+                recoveries_per_task=recoveries,
+                afterwards_per_task=afterwards,
+            )
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 f"Interrupted: {_count(out)} whole episodes are in {out}; the same command goes on from there."

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pvla.core.config import Preset
     from pvla.train.stages import Workspace
 
-DEMONSTRATIONS, FAILURES, RECOVERIES = 60, 20, 20
+DEMONSTRATIONS, FAILURES, RECOVERIES, AFTERWARDS = 60, 20, 20, 10
 """Episodes of each task in a dataset that is made because there is none: what `pvla data demo` makes by itself."""
 
 MADE = Path("data/demo")
@@ -172,7 +172,8 @@ def _dataset(terminal: Terminal, data: Path | None, seed: int) -> Path:
     if not any(DATA.glob(INDEX)) and not any(DATA.glob(f"*/{INDEX}")):
         terminal.note(
             f"There is no dataset under {DATA}/: recording one in the simulator, {MADE}, as `pvla data demo` does "
-            f"({DEMONSTRATIONS} demonstrations, {FAILURES} failed runs and {RECOVERIES} with a mishap of each task)."
+            f"(of each task {DEMONSTRATIONS} demonstrations, {FAILURES} failed runs, {RECOVERIES} with a mishap and "
+            f"{AFTERWARDS} that go on after success)."
         )
         return _record(terminal, seed)
     return find_dataset()
@@ -190,7 +191,16 @@ def _record(terminal: Terminal, seed: int) -> Path:
             display.update(task, completed=done, total=total)
 
         try:
-            record_demos(MADE, DEMONSTRATIONS, FAILURES, seed, _cores(), on_progress, recoveries_per_task=RECOVERIES)
+            record_demos(
+                MADE,
+                DEMONSTRATIONS,
+                FAILURES,
+                seed,
+                _cores(),
+                on_progress,
+                recoveries_per_task=RECOVERIES,
+                afterwards_per_task=AFTERWARDS,
+            )
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 f"Interrupted: the whole episodes so far are in {MADE}; the same command goes on from there."

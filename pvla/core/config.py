@@ -136,6 +136,8 @@ class TrainConfig(Config):
     """How one stage is trained: AdamW, warm-up then cosine to `final_lr` of the peak, gradient clip, EMA of weights.
 
     `draws` noise samples share each observation of the batch (they share its prefix, which is most of the work).
+    `feature_noise` is added to the frames that P is trained on, in units of each feature's spread over the batch: P
+    otherwise learns a few hundred scenes by heart, and how long each of them took.
     """
 
     steps: int
@@ -147,6 +149,7 @@ class TrainConfig(Config):
     clip: float = 1.0
     ema: float = 0.999
     draws: int = 1
+    feature_noise: float = 0.0
     checkpoint_every: int = 200
     log_every: int = 20
     precision: Literal["float32", "bfloat16", "float16"] = "float32"

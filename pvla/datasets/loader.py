@@ -203,8 +203,8 @@ class Draws:
 
 
 def fit_transform(table: FrameTable, horizon: int, relative: tuple[bool, ...]) -> ActionTransform:
-    """The action transform of the successes in a table (see `ActionTransform.fit`)."""
-    rows = np.flatnonzero(table.success)
+    """The action transform of the successes in a table, but for what led astray (see `ActionTransform.fit`)."""
+    rows = np.flatnonzero(table.success & ~table.strays(np.arange(len(table)), horizon))
     if not len(rows):
         raise InputError("The dataset has no successful episode; a policy needs demonstrations that reach their goal.")
     return ActionTransform.fit(table.chunks(rows, horizon), table.state[rows], relative)

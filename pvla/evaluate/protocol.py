@@ -73,7 +73,7 @@ class Suite:
     demonstrations: int = 0
 
 
-GENERATION = 1
+GENERATION = 2
 """Counted up when results on the scenes have led to a change: then they are no test of what was changed any more."""
 
 

@@ -27,7 +27,7 @@ from pvla.errors import InputError, RunFault
 from pvla.sim import failures, recoveries
 from pvla.sim.env import CAMERA_SIZES, RATE_HZ, TabletopEnv
 from pvla.sim.instructions import TASKS, TRAINED
-from pvla.sim.rollout import Rollout, demonstrate, fail, recover
+from pvla.sim.rollout import Rollout, demonstrate, fail, linger, recover
 from pvla.sim.scene import ARM_JOINTS, OBJECT_NAMES
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ of runs in which something went wrong, NaN in demonstrations (their label is t/(
 executed something else than the action. qpos: the whole scene, to draw pictures again.
 """
 
-_SALTS: dict[Kind, str] = {"demo": "False", "failure": "True", "recovery": "recovery"}
+_SALTS: dict[Kind, str] = {"demo": "False", "failure": "True", "recovery": "recovery", "afterwards": "afterwards"}
 """Tell the seeds of the kinds apart; to change one is to record other scenes under the names of known ones."""
 
 _EPISODES_PER_SHARD = 16
@@ -53,7 +53,7 @@ _PATIENCE_S = 1.0
 Progress = Callable[[int, int], None]
 
 
-Kind = Literal["demo", "failure", "recovery"]
+Kind = Literal["demo", "failure", "recovery", "afterwards"]
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,7 @@ def record_demos(
     on_progress: Progress | None = None,
     *,
     recoveries_per_task: int = 0,
+    afterwards_per_task: int = 0,
 ) -> None:
     """Record a dataset of all tasks at ``out``; what is there already is kept and not recorded again.
 
@@ -95,16 +96,17 @@ def record_demos(
         workers: processes; 1 records in this one.
         on_progress: called with (episodes done, episodes in all) as they are done.
         recoveries_per_task: demonstrations for each task with a mishap in between, put right (``sim.recoveries``).
+        afterwards_per_task: demonstrations for each task that go on after success (``sim.afterwards``).
 
     Raises:
         InputError: a number is negative, ``workers`` is 0, or ``out`` holds another dataset.
         RunFault: a worker died, or the disk is full; the episodes recorded so far are readable.
         KeyboardInterrupt: after whole episodes have been saved.
     """
-    if min(episodes_per_task, failures_per_task, recoveries_per_task, seed, workers - 1) < 0:
+    if min(episodes_per_task, failures_per_task, recoveries_per_task, afterwards_per_task, seed, workers - 1) < 0:
         raise InputError("Numbers of episodes and the seed cannot be negative, and it takes one worker at least.")
     report = on_progress or (lambda done, total: None)
-    jobs = list_jobs(episodes_per_task, failures_per_task, seed, recoveries_per_task)
+    jobs = list_jobs(episodes_per_task, failures_per_task, seed, recoveries_per_task, afterwards_per_task)
     with _open(out) as writer:
         todo = [job for job in jobs if job.id not in writer.ids]
         done = len(jobs) - len(todo)
@@ -117,12 +119,19 @@ def record_demos(
                 report(done, len(jobs))
 
 
-def list_jobs(episodes_per_task: int, failures_per_task: int, seed: int, recoveries_per_task: int = 0) -> list[Job]:
+def list_jobs(
+    episodes_per_task: int,
+    failures_per_task: int,
+    seed: int,
+    recoveries_per_task: int = 0,
+    afterwards_per_task: int = 0,
+) -> list[Job]:
     """All episodes of a dataset, tasks taking turns so that a part of the list is balanced too."""
     numbers: dict[Kind, int] = {
         "demo": episodes_per_task,
         "failure": failures_per_task,
         "recovery": recoveries_per_task,
+        "afterwards": afterwards_per_task,
     }
     return [
         Job(task, i, kind, _seed(seed, task, i, kind))
@@ -171,6 +180,8 @@ def _perform(env: TabletopEnv, job: Job) -> Rollout:
         return demonstrate(env, job.seed)
     if job.kind == "failure":
         return fail(env, failures.kind_of(job.task, job.index), job.seed)
+    if job.kind == "afterwards":
+        return linger(env, job.seed)
     return recover(env, recoveries.kind_of(job.task, job.index), job.seed)
 
 

@@ -2,8 +2,9 @@
 
 In a demonstration that succeeds the label is t/(T-1), time passed. Where things go wrong time passes without
 progress, so the label is the share of the work that is no longer to be done: 1 - s_t/s_0, s_t being the number of
-steps that the expert would need from here to the end of a demonstration. A missed grasp followed by an empty-handed
-lift falls back, a dropped object falls back further, hovering over the goal stays near the end but below it.
+steps that the expert would need from here to the end of a demonstration, the waiting after success among them. A
+missed grasp followed by an empty-handed lift falls back, a dropped object falls back further, hovering over the goal
+stays near the end but below it.
 """
 
 from __future__ import annotations
@@ -21,8 +22,12 @@ from pvla.sim.tasks import CONDITIONS
 
 Array = npt.NDArray[np.float64]
 
-AFTER_SUCCESS = 6
-"""Steps for which a demonstration goes on after its success."""
+AFTER_SUCCESS = 4
+"""Steps for which a demonstration goes on after its success.
+
+Time passes in them and no picture can tell them apart, so they keep P of what is done below 1: no more than it takes to
+say done for a few observations in a row.
+"""
 
 CLOSING, OPENING, ARRIVING = 3.0, 4.0, 1.5
 """Steps that the fingers take to close; to open until success is seen; that each leg takes beyond its length."""
@@ -35,7 +40,7 @@ ABOVE = 0.025
 
 
 class ProgressLabel:
-    """Judges the frames of one run.
+    """Judges the frames of one run, one after the other.
 
     Args:
         scene: at the start of the run.
@@ -46,10 +51,13 @@ class ProgressLabel:
     def __init__(self, scene: Scene, task: str, speed: float) -> None:
         self._task, self._speed = task, speed
         self._at_start = steps_to_go(scene, task, speed)
+        self._done_for = 0
 
     def of(self, scene: Scene) -> float:
-        """The label, 0..1, of the scene as it is now."""
-        left = steps_to_go(scene, self._task, self._speed)
+        """The label, 0..1, of the scene as it is now; to be asked once a step, as it counts the steps since success."""
+        self._done_for = self._done_for + 1 if CONDITIONS[self._task](scene) else 0
+        waited = max(0, self._done_for - 1)
+        left = steps_to_go(scene, self._task, self._speed) - waited
         return float(np.clip(1.0 - left / self._at_start, 0.0, 1.0))
 
 

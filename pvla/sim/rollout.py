@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from pvla.sim.afterwards import LINGERING, Wander
 from pvla.sim.env import TabletopEnv
 from pvla.sim.expert import Expert
 from pvla.sim.failures import Failing, failing_expert
@@ -52,7 +53,7 @@ class Rollout:
         progress: label from the scene's state, 0..1.
         astray: whether a mishap executed something else than the action.
         success: whether the task was done at the end.
-        kind: way in which it was meant to fail, or its mishap; "" for a demonstration.
+        kind: way in which it was meant to fail, or its mishap, or "afterwards"; "" for a demonstration.
     """
 
     kind: str = ""
@@ -99,6 +100,20 @@ def recover(env: TabletopEnv, kind: str, seed: int) -> Rollout:
     return run.rollout
 
 
+def linger(env: TabletopEnv, seed: int) -> Rollout:
+    """Let the expert do the environment's task, then move the hand about (see ``afterwards``).
+
+    A run at whose end the task is not done is drawn anew, at most TRIES times; the last one is returned.
+    """
+    for attempt in range(TRIES):
+        env.reset(seed=seed)
+        rng = np.random.default_rng([seed, 5, attempt])
+        run = _Run(env, Expert(env, rng), rng, Rollout("afterwards"), noise=True, mishap=Wander(env, rng))
+        if _run_to_success(run, LONGEST + LINGERING, LINGERING).success:
+            break
+    return run.rollout
+
+
 def fail(env: TabletopEnv, kind: str, seed: int) -> Rollout:
     """Let the environment's task go wrong once, in one of the ways in KINDS.
 
@@ -113,9 +128,9 @@ def fail(env: TabletopEnv, kind: str, seed: int) -> Rollout:
     return rollout
 
 
-def _run_to_success(run: _Run, longest: int) -> Rollout:
+def _run_to_success(run: _Run, longest: int, after: int = AFTER_SUCCESS) -> Rollout:
     since = 0
-    while len(run.rollout) < longest and since <= AFTER_SUCCESS + 1:
+    while len(run.rollout) < longest and since <= after + 1:
         run.step()
         since = since + 1 if since or run.env.success else 0
     run.rollout.success = run.env.success

@@ -140,7 +140,7 @@ def recorder(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Base
 
     def put(error: BaseException | None) -> None:
         def record_demos(
-            out: Path, episodes: int, failures: int, seed: int, workers: int, on_progress: Any, recoveries_per_task: int
+            out: Path, episodes: int, failures: int, seed: int, workers: int, on_progress: Any, **others: int
         ) -> None:
             on_progress(0, 2)
             if not out.exists():
@@ -180,7 +180,7 @@ def test_demo_with_bad_options(workspace: Path, arguments: list[str], capsys: py
 @pytest.mark.slow
 def test_real_demonstrations_interrupted_and_resumed(workspace: Path) -> None:
     command = [sys.executable, "-c", "from pvla.cli.main import main; main()", "data", "demo"]
-    command += ["--episodes", "3", "--failures", "1", "--recoveries", "1", "--workers", "2", "-q"]
+    command += ["--episodes", "3", "--failures", "1", "--recoveries", "1", "--afterwards", "1", "--workers", "2", "-q"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         while not Path("data/demo/dataset.json").exists():
             time.sleep(0.05)
@@ -189,8 +189,8 @@ def test_real_demonstrations_interrupted_and_resumed(workspace: Path) -> None:
         assert process.stderr is not None
         last = process.stderr.read().strip().splitlines()[-1]
     assert (process.returncode, last.startswith("Interrupted: ")) == (130, True)
-    assert len(Store.open("data/demo")) < 25
+    assert len(Store.open("data/demo")) < 30
     assert not [problem for problem in validate("data/demo") if problem.level == "error" and problem.episode]
     assert subprocess.run(command, check=False).returncode == 0
-    assert len(Store.open("data/demo")) == 25
+    assert len(Store.open("data/demo")) == 30
     assert validate("data/demo") == []

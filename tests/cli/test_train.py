@@ -56,8 +56,8 @@ def test_every_stage_can_be_asked_for_and_all_means_all() -> None:
 
 def test_the_dataset_that_is_made_is_that_of_data_demo() -> None:
     defaults = {name: parameter.default for name, parameter in inspect.signature(demo).parameters.items()}
-    expected = (train.DEMONSTRATIONS, train.FAILURES, train.RECOVERIES)
-    assert tuple(defaults[name] for name in ("episodes", "failures", "recoveries")) == expected
+    expected = (train.DEMONSTRATIONS, train.FAILURES, train.RECOVERIES, train.AFTERWARDS)
+    assert tuple(defaults[name] for name in ("episodes", "failures", "recoveries", "afterwards")) == expected
     assert defaults["out"] == train.MADE
 
 
@@ -126,8 +126,8 @@ def test_without_data_it_is_recorded_as_data_demo_does_and_an_interruption_goes_
 ) -> None:
     calls: list[tuple[object, ...]] = []
 
-    def record(out: Path, *arguments: object, recoveries_per_task: int) -> None:
-        calls.append((out, *arguments[:3], recoveries_per_task))
+    def record(out: Path, *arguments: object, recoveries_per_task: int, afterwards_per_task: int) -> None:
+        calls.append((out, *arguments[:3], recoveries_per_task, afterwards_per_task))
         if not out.exists():
             make_dataset(out)
         if len(calls) == 1:
@@ -141,7 +141,7 @@ def test_without_data_it_is_recorded_as_data_demo_does_and_an_interruption_goes_
     assert "the same command goes on" in printed
     assert pvla_train("progress", "--steps", 2) == 0
     assert "which were interrupted" in capsys.readouterr().err
-    assert calls == [(Path("data/demo"), 60, 20, 0, 20)] * 2
+    assert calls == [(Path("data/demo"), 60, 20, 0, 20, 10)] * 2
     assert not train.UNFINISHED.exists()
     assert pvla_train("progress", "--steps", 2) == 0
     assert len(calls) == 2

@@ -22,7 +22,7 @@ from pvla.core.stages import (
     Stage,
     WorldStage,
 )
-from pvla.core.stages.progress import mismatch_text
+from pvla.core.stages.progress import add_feature_noise, mismatch_text
 from pvla.core.world import WorldModel
 
 MakeStage = Callable[[], Stage]
@@ -98,6 +98,30 @@ def test_hidden_views_are_blank_in_both_frames_and_the_first_view_stays(preset: 
     for shown, frame in zip(stage._hide_views(b.start, b.now), (b.start, b.now), strict=True):
         assert torch.equal(shown[:, :4], frame[:, :4])
         assert (shown[:, 4:] == 7).all()
+
+
+def test_feature_noise_is_a_share_of_each_feature_s_own_spread() -> None:
+    spread = torch.tensor([0.0, 1.0, 5.0])
+    frames = [3.0 + spread * torch.randn(4000, 2, 3) for _ in range(2)]
+    for clean, noisy in zip(frames, add_feature_noise(0.5, *frames), strict=True):
+        added = noisy - clean
+        torch.testing.assert_close(added.std(dim=(0, 1)), 0.5 * spread, rtol=0.05, atol=0.0)
+        assert (added.mean(dim=(0, 1)).abs() <= 0.05 * spread).all()
+    assert all(same is frame for same, frame in zip(add_feature_noise(0.0, *frames), frames, strict=True))
+
+
+@pytest.mark.parametrize("name", ["progress", "evaluator"])
+def test_features_are_noisy_in_training_and_clean_in_validation(preset: Preset, make_batch, name: str) -> None:
+    def loss(noise: float, training: bool) -> float:
+        steady = preset.progress.model_copy(update={"dropout": 0.0})
+        train = {name: preset.train[name].model_copy(update={"feature_noise": noise})}
+        torch.manual_seed(0)
+        stage = wake(stages(preset.model_copy(update={"progress": steady, "train": train}))[name]()).train(training)
+        torch.manual_seed(1)
+        return float(stage(make_batch(8))[0].detach())
+
+    assert loss(0.0, training=True) != loss(2.0, training=True)
+    assert loss(0.0, training=False) == loss(2.0, training=False)
 
 
 def test_with_one_task_no_instruction_is_wrong(preset: Preset, make_batch) -> None:

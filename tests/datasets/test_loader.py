@@ -160,6 +160,15 @@ def test_policies_do_not_learn_from_what_led_astray(table: FrameTable) -> None:
     assert {20, 21} & drawn, "the world model learns from all that happens"
 
 
+def test_what_led_astray_does_not_widen_the_actions(table: FrameTable) -> None:
+    astray = np.isin(np.arange(len(table)), np.flatnonzero(table.success)[:10])
+    wild = np.where(astray[:, None], np.float32(1000), table.action)
+    fitted = fit_transform(replace(table, action=wild), HORIZON, (True, True, False))
+    assert np.max(fitted.high) > 100
+    marked = replace(table, action=wild, astray=astray)
+    assert np.max(fit_transform(marked, HORIZON, (True, True, False)).high) < 10
+
+
 def test_a_row_is_asked_for_in_all_wordings_of_its_task_and_no_other(table: FrameTable) -> None:
     texts = sorted(text for wordings in TASKS.values() for text in wordings)
     draws, heard = make_draws(table), {}

@@ -45,26 +45,27 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(demos, "fail", short_failure)
     monkeypatch.setattr(demos, "recover", short_recovery)
+    monkeypatch.setattr(demos, "linger", lambda env, seed: short_recovery(env, "afterwards", seed))
 
 
 def test_seeds_are_distinct_reproducible_and_never_those_of_evaluation() -> None:
-    jobs = list_jobs(40, 10, seed=0, recoveries_per_task=5)
-    assert len({job.id for job in jobs}) == len(jobs) == 275
+    jobs = list_jobs(40, 10, seed=0, recoveries_per_task=5, afterwards_per_task=4)
+    assert len({job.id for job in jobs}) == len(jobs) == 295
     assert all(0 <= job.seed < EVALUATION_SEEDS for job in jobs)
-    assert len({job.seed for job in jobs}) > 265
-    assert jobs == list_jobs(40, 10, seed=0, recoveries_per_task=5)
+    assert len({job.seed for job in jobs}) > 285
+    assert jobs == list_jobs(40, 10, seed=0, recoveries_per_task=5, afterwards_per_task=4)
     assert {job.seed for job in jobs}.isdisjoint({job.seed for job in list_jobs(2, 0, seed=1)})
 
 
 def test_a_longer_list_begins_with_the_same_episodes() -> None:
-    assert set(list_jobs(2, 1, 3)) <= set(list_jobs(5, 4, 3, 1))
+    assert set(list_jobs(2, 1, 3)) <= set(list_jobs(5, 4, 3, 1, 2))
 
 
 @pytest.mark.usefixtures("quick")
 def test_what_is_recorded_can_be_read(tmp_path: Path) -> None:
-    record_demos(tmp_path / "data", 1, 1, workers=1, recoveries_per_task=1)
+    record_demos(tmp_path / "data", 1, 1, workers=1, recoveries_per_task=1, afterwards_per_task=1)
     store = Store.open(tmp_path / "data")
-    assert len(store) == 3 * len(TASKS)
+    assert len(store) == 4 * len(TASKS)
     for index in range(len(store)):
         episode = store[index]
         assert episode.task in TASKS

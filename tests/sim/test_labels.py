@@ -37,6 +37,24 @@ def test_what_is_done_has_only_the_end_of_the_demonstration_left() -> None:
     assert steps_to_go(env.scene, "open_drawer", SPEED) == AFTER_SUCCESS
 
 
+def test_after_success_the_label_goes_on_to_one_and_an_undone_task_starts_that_anew() -> None:
+    env = env_at("open_drawer")
+    label = ProgressLabel(env.scene, "open_drawer", SPEED)
+    opening = env.scene.data.joint("drawer").qpos
+
+    def of(drawer: float) -> float:
+        opening[0] = drawer
+        mujoco.mj_forward(env.scene.model, env.scene.data)
+        return label.of(env.scene)
+
+    waiting = [of(0.14) for _ in range(AFTER_SUCCESS + 3)]
+    assert 0.8 < waiting[0] < 1.0
+    np.testing.assert_allclose(np.diff(waiting[: AFTER_SUCCESS + 1]), (1.0 - waiting[0]) / AFTER_SUCCESS)
+    assert waiting[AFTER_SUCCESS:] == [1.0, 1.0, 1.0]
+    assert of(0.0) < waiting[0]
+    assert of(0.14) == waiting[0]
+
+
 def test_an_object_that_fell_off_the_table_is_no_progress() -> None:
     env = env_at("pick_peach")
     label = ProgressLabel(env.scene, "pick_peach", SPEED)

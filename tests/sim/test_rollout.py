@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pvla.sim.afterwards import LINGERING
 from pvla.sim.env import TabletopEnv
 from pvla.sim.labels import AFTER_SUCCESS
-from pvla.sim.rollout import demonstrate, recover
+from pvla.sim.rollout import demonstrate, linger, recover
 from pvla.sim.tasks import SuccessCheck
 
 
@@ -82,3 +83,16 @@ def test_a_recovery_is_the_same_for_the_same_seed(env: TabletopEnv) -> None:
     np.testing.assert_array_equal(one.progress, two.progress)
     assert one.success
     assert len(one) > len(demonstrate(env, 7, noise=False))
+
+
+def test_afterwards_the_hand_moves_about_and_what_is_done_stays_done() -> None:
+    env = TabletopEnv("stack_bowls", images=False, terminate_on_success=False, max_steps=1000)
+    rollout = linger(env, seed=3)
+    done = rollout.progress.index(1.0) - AFTER_SUCCESS
+    after = np.array(rollout.tcp)[done:]
+    assert rollout.success
+    assert len(after) > LINGERING
+    assert np.linalg.norm(after - after[0], axis=1).max() > 0.05
+    assert rollout.progress[-1] == 1.0
+    assert not any(rollout.astray[:done])
+    assert sum(rollout.astray[done:]) > LINGERING / 2

@@ -14,7 +14,7 @@ from pvla.core.evaluator import Evaluator
 from pvla.core.progress import ProgressEstimator
 from pvla.core.schedule import Schedule, add_noise
 from pvla.core.stages.base import Stage
-from pvla.core.stages.progress import mismatch_text
+from pvla.core.stages.progress import add_feature_noise, mismatch_text
 from pvla.core.world import WorldModel
 
 
@@ -35,6 +35,7 @@ class EvaluatorStage(Stage):
         super().__init__()
         self.schedule = Schedule(preset.latent_schedule)
         self.clean_share = clean_share
+        self.feature_noise = preset.train[self.name].feature_noise
         self.trained = Evaluator(preset)
         missing = self.trained.dynamics.load_state_dict(world.forward_dynamics.state_dict(), strict=False)
         if missing.unexpected_keys:
@@ -50,20 +51,28 @@ class EvaluatorStage(Stage):
         tau = torch.where(torch.rand(len(batch), device=x0.device) < self.clean_share, torch.zeros_like(tau), tau)
         return add_noise(x0, torch.randn_like(x0), self.schedule.at(tau)), x0, tau
 
+    def _progress(self, text: Tensor, batch: Batch, imagined: Tensor) -> tuple[Tensor, Tensor]:
+        """P of o_t and of what is imagined (B,), (B,); in training with noise on all frames that P looks at."""
+        noise = self.feature_noise if self.training else 0.0
+        start, now, imagined = add_feature_noise(noise, batch.start, batch.now, imagined)
+        estimator = self.trained.estimator
+        context = estimator.start_context(text, start)
+        return estimator.progress(context, now), estimator.progress(context, imagined)
+
     def forward(self, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
         """L_world + L_prog + L_joint over noise levels."""
         text, changed = mismatch_text(batch, 0.15)
         x, x0, tau = self._noisy_latent(batch)
         context = self.trained.context(text, batch.start, batch.now)
         imagined = self.trained.imagine(context, x, tau)
-        q = self.trained.estimator.progress(context.progress, imagined)
+        p_now, q = self._progress(text, batch, imagined)
         keep = (~changed).float()
         target = keep * batch.progress_later
         with torch.no_grad():
             clean = self.trained(context, x0, torch.zeros_like(tau))
             lesson = torch.where(tau == 0, target, 0.5 * (target + clean))
         world = F.mse_loss(imagined, batch.later)
-        seen = (self.trained.estimator.progress(context.progress, batch.now) - keep * batch.progress_now).abs()
+        seen = (p_now - keep * batch.progress_now).abs()
         joint = (q - lesson).abs()
         error = (q - target).abs().detach()
         log = {"mse": world.detach(), "l1": seen.mean().detach(), "joint": _mean_where(error, tau == 0)}
