@@ -8,6 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from pvla.core.layers import at_least_float32
+
 
 class Guided(NamedTuple):
     """What guidance did in one step: ε̃ and ∇Q (B, …), Q (B,)."""
@@ -20,14 +22,14 @@ class Guided(NamedTuple):
 def value_and_gradient(q_fn: Callable[[Tensor], Tensor], x: Tensor, seed: float = 1.0) -> tuple[Tensor, Tensor]:
     """Q(x) (B,) and ∇_x Q (B, …) of a per-sample score.
 
-    `seed` scales the backward pass and is divided out in float32: half precision needs it, because gradients of a
-    progress are near its smallest numbers.
+    `seed` scales the backward pass and is divided out in float32 or better: half precision needs it, because gradients
+    of a progress are near its smallest numbers.
     """
     with torch.enable_grad():
         leaf = x.detach().requires_grad_()
         q = q_fn(leaf)
         (grad,) = torch.autograd.grad((q * seed).sum(), leaf)
-    return q.detach(), grad.float() / seed
+    return q.detach(), at_least_float32(grad) / seed
 
 
 def guide(eps: Tensor, grad: Tensor, alpha_bar: Tensor, scale: Tensor | float) -> Tensor:

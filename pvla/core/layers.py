@@ -138,6 +138,11 @@ class SpatioTemporalStack(nn.Module):
         return x
 
 
+def at_least_float32(x: Tensor) -> Tensor:
+    """x, in float32 where it is in half precision; double stays, as exported graphs are verified against it."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 class RMSNorm(nn.Module):
     """x / rms(x) · weight, computed in float32 whatever the input: half precision overflows in the square."""
 
@@ -148,7 +153,7 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., C) → (..., C)."""
-        h = x.float()
+        h = at_least_float32(x)
         h = h * torch.rsqrt(h.square().mean(-1, keepdim=True) + self.eps)
         return h.to(x.dtype) * self.weight
 
@@ -169,7 +174,7 @@ def time_embedding(tau: Tensor, width: int) -> Tensor:
     """Sinusoidal embedding of diffusion steps: (B,) → (B, width), frequencies 1 … 1e-4."""
     half = width // 2
     rates = torch.exp(torch.arange(half, device=tau.device, dtype=torch.float32) * (-math.log(10_000.0) / half))
-    angles = tau.float().unsqueeze(-1) * rates
+    angles = at_least_float32(tau).unsqueeze(-1) * rates
     return torch.cat([angles.cos(), angles.sin()], dim=-1)
 
 

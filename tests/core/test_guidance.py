@@ -36,10 +36,17 @@ def test_gradient_equals_autograd_whatever_its_seed_and_without_grad_mode(score:
     (wanted,) = torch.autograd.grad(score(leaf).sum(), leaf)
     with torch.no_grad():
         _, grad = value_and_gradient(lambda z: score(z).squeeze(-1), x, seed)
-    torch.testing.assert_close(grad, wanted.float(), rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(grad, wanted, rtol=1e-12, atol=1e-15)
     assert not grad.requires_grad
     assert not x.requires_grad
     assert all(p.grad is None for p in score.parameters())
+
+
+@pytest.mark.parametrize("given", [torch.float16, torch.bfloat16])
+def test_a_gradient_in_half_precision_comes_back_in_float32(given: torch.dtype) -> None:
+    x = torch.full((1, 3), 2.0, dtype=given)
+    _, grad = value_and_gradient(lambda z: z.square().sum(-1), x, seed=4.0)
+    assert torch.equal(grad, torch.full((1, 3), 4.0))
 
 
 def test_guided_noise_is_equation_34() -> None:

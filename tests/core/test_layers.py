@@ -10,6 +10,7 @@ from pvla.core.layers import (
     SpatioTemporalBlock,
     SpatioTemporalStack,
     TimeToken,
+    at_least_float32,
     logistic,
     time_embedding,
 )
@@ -63,6 +64,12 @@ def test_the_later_frame_sees_the_earlier_one() -> None:
     stack = SpatioTemporalStack(32, 2, 1).eval()
     a, b, c = torch.randn(3, 1, 5, 32).unbind(0)
     assert not torch.allclose(stack.second(c, stack.first(a)[1]), stack.second(c, stack.first(b)[1]))
+
+
+@pytest.mark.parametrize("given", [torch.int64, torch.bfloat16, torch.float16, torch.float32, torch.float64])
+def test_what_is_less_than_float32_becomes_it_and_double_stays(given: torch.dtype) -> None:
+    wanted = torch.float64 if given == torch.float64 else torch.float32
+    assert at_least_float32(torch.ones(2, dtype=given)).dtype == wanted
 
 
 def test_rms_norm_equals_torch_and_survives_half_precision() -> None:
