@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -96,6 +96,21 @@ def rebuild_index(path: Path) -> DatasetInfo:
         info = old.model_copy(update={"episodes": _sorted(entries), "shards": shards, "statistics": statistics})
         save_info(path, info)
     return info
+
+
+def set_unfinished(path: Path, change: Callable[[list[str]], Iterable[str]]) -> list[str]:
+    """Change the list of the parts of the dataset at `path` that have still to be made; returns the new list.
+
+    Raises:
+        InputError: no dataset, or a malformed index.
+        RunFault: the index cannot be written.
+    """
+    with dataset_lock(path):
+        info = load_info(path)
+        unfinished = list(change(info.unfinished))
+        if unfinished != info.unfinished:
+            save_info(path, info.model_copy(update={"unfinished": unfinished}))
+    return unfinished
 
 
 def _shard_entry(file: Path, old: DatasetInfo) -> ShardEntry:

@@ -33,3 +33,30 @@ def decode(data: bytes) -> npt.NDArray[np.uint8]:
             return np.asarray(image.convert("RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{len(data)} bytes that are no whole JPEG image") from error
+
+
+def as_rgb_jpeg(data: bytes, coding: ImageCoding) -> tuple[bytes, tuple[int, int]]:
+    """An encoded picture as RGB JPEG, and its (h, w): JPEG in colour stays as it is, anything else is encoded anew.
+
+    JPEG is decoded to its end at an eighth of its size (every coefficient is read, few are transformed), so that what
+    was cut off is found at a fraction of the cost.
+
+    Raises:
+        ValueError: the bytes are no whole JPEG or PNG picture.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
+            height, width = image.height, image.width
+            if image.format != "JPEG" or image.mode != "RGB":
+                return encode(_rgb(image), coding), (height, width)
+            image.draft("RGB", (max(width // 8, 1), max(height // 8, 1)))
+            image.load()
+            return data, (height, width)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{len(data)} bytes that are no whole JPEG or PNG picture") from error
+
+
+def _rgb(image: Image.Image) -> npt.NDArray[np.uint8]:
+    if image.mode not in ("L", "RGB", "RGBA", "P", "CMYK"):
+        raise ValueError(f"a picture of mode {image.mode}")
+    return np.asarray(image.convert("RGB"))

@@ -28,14 +28,23 @@ class Camera(_Model):
     width: int = Field(gt=0)
 
 
-class ActionSpace(_Model):
-    """What the columns of `action` (T, A) mean: in which frame, and how often one is applied."""
+ActionKind = Literal[
+    "joint_position", "joint_delta", "joint_velocity", "eef_pose", "eef_delta", "eef_velocity", "unknown"
+]
 
-    kind: Literal["joint_position", "eef_delta"]
+
+class ActionSpace(_Model):
+    """What the columns of `action` (T, A) mean: in which frame, and how often one is applied.
+
+    `kind` is of all columns but the gripper's. Where a source does not say what its actions mean, `kind` is
+    unknown, units are "?", and `gripper` is "as recorded": nothing was turned, nothing is claimed.
+    """
+
+    kind: ActionKind
     names: list[str] = Field(min_length=1)
     units: list[str]
     frame: str
-    gripper: Literal["1 = open, 0 = closed"] = "1 = open, 0 = closed"
+    gripper: Literal["1 = open, 0 = closed", "as recorded", "none"] = "1 = open, 0 = closed"
     rate_hz: float = Field(gt=0)
 
     @field_validator("units")
@@ -103,7 +112,10 @@ class ImageCoding(_Model):
 
 
 class DatasetInfo(_Model):
-    """The content of `dataset.json`."""
+    """The content of `dataset.json`.
+
+    `unfinished` names the parts of a conversion that have still to be made: a dataset with any is not whole.
+    """
 
     schema_version: Literal[1] = 1
     name: str
@@ -119,6 +131,7 @@ class DatasetInfo(_Model):
     statistics: dict[str, Statistics] = {}
     shards: dict[Name, ShardEntry] = {}
     episodes: list[EpisodeEntry] = []
+    unfinished: list[str] = []
 
     @property
     def action_dim(self) -> int:
@@ -143,4 +156,4 @@ class DatasetInfo(_Model):
 
     def without_index(self) -> DatasetInfo:
         """A copy without episodes, shards and statistics: what two writers of one dataset must agree on."""
-        return self.model_copy(update={"statistics": {}, "shards": {}, "episodes": []})
+        return self.model_copy(update={"statistics": {}, "shards": {}, "episodes": [], "unfinished": []})

@@ -20,16 +20,21 @@ from pvla.errors import InputError
 Array = npt.NDArray[np.generic]
 READ_ERRORS = (KeyError, IndexError, OSError, RuntimeError, TypeError, ValueError, MemoryError)
 """What HDF5 raises when it reads a file whose bytes were changed."""
+NOTES = "notes"
 _counter = itertools.count()
 
 
 @dataclass
 class EpisodeData:
-    """One whole episode in memory: its index entry, JPEG bytes by camera, columns of T rows by HDF5 path."""
+    """One whole episode in memory: its index entry, JPEG bytes by camera, columns of T rows by HDF5 path.
+
+    `notes` is what its maker wants to find again with it (a conversion keeps its findings there), as text.
+    """
 
     entry: EpisodeEntry
     images: dict[str, list[bytes]]
     columns: dict[str, Array] = field(default_factory=dict)
+    notes: str = ""
 
     @property
     def size(self) -> int:
@@ -43,6 +48,7 @@ class EpisodeData:
             self.entry.model_copy(update={"length": length, "success": None, "interrupted": True}),
             {camera: frames[:length] for camera, frames in self.images.items()},
             {name: column[:length] for name, column in self.columns.items()},
+            self.notes,
         )
 
 
@@ -78,6 +84,9 @@ def _write_episode(group: h5py.Group, episode: EpisodeData) -> None:
     group.attrs.update({"success": _SUCCESS_TEXT[entry.success], "interrupted": entry.interrupted})
     if entry.task is not None:
         group.attrs["task"] = entry.task
+    if episode.notes:
+        # A dataset, not an attribute: HDF5 gives an object's attributes 64 KiB in all.
+        group.create_dataset(NOTES, data=episode.notes, dtype=h5py.string_dtype())
     group.attrs["length"] = entry.length
     group.attrs["complete"] = True
 
@@ -134,6 +143,20 @@ def read_entry(group: h5py.Group, shard: str) -> EpisodeEntry:
     except READ_ERRORS as error:
         what = "has not the attributes of a whole episode"
         raise InputError(f"Group {group.name} of shard {shard} {what}: {error}.") from error
+
+
+def read_notes(group: h5py.Group) -> str:
+    """The notes of the episode in `group`, "" if it has none.
+
+    Raises:
+        InputError: they cannot be read.
+    """
+    if NOTES not in group:
+        return ""
+    try:
+        return str(group[NOTES].asstr()[()])
+    except READ_ERRORS as error:
+        raise InputError(f"The notes of group {group.name} cannot be read: {error}.") from error
 
 
 def read_entries(path: Path) -> list[EpisodeEntry]:

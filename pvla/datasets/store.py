@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from pvla.datasets import index, jpeg
 from pvla.datasets.schema import DatasetInfo, EpisodeEntry, Statistics
-from pvla.datasets.shard import READ_ERRORS, open_shard
+from pvla.datasets.shard import READ_ERRORS, open_shard, read_notes
 from pvla.datasets.statistics import episode_statistics
 from pvla.errors import InputError
 
@@ -143,6 +143,15 @@ class Episode:
     def cameras(self) -> list[str]:
         """The cameras that this episode has images of."""
         return self._names("images")
+
+    @property
+    def notes(self) -> str:
+        """What the episode's maker wrote down about it; a conversion keeps its findings here.
+
+        Raises:
+            InputError: they cannot be read.
+        """
+        return read_notes(self.group)
 
     @property
     def group(self) -> h5py.Group:

@@ -67,6 +67,7 @@ def _sentence(problem: Problem) -> str:
 
 
 def _usable_problems(store: Store) -> Iterator[Problem]:
+    yield from _unfinished(store.info)
     if not len(store):
         yield _NO_EPISODES
     yield from _duplicates(store.info.episodes)
@@ -79,6 +80,7 @@ def _usable_problems(store: Store) -> Iterator[Problem]:
 
 
 def _dataset_problems(path: Path, info: DatasetInfo, on_progress: Progress) -> Iterator[Problem]:
+    yield from _unfinished(info)
     yield from _lost_shards(path, info)
     shards = index.sealed_shards(path)
     found: list[EpisodeEntry] = []
@@ -90,6 +92,12 @@ def _dataset_problems(path: Path, info: DatasetInfo, on_progress: Progress) -> I
     if not found:
         yield _NO_EPISODES
     yield from _constant_dimensions(info)
+
+
+def _unfinished(info: DatasetInfo) -> Iterator[Problem]:
+    if info.unfinished:
+        what = f"the dataset is half made: {', '.join(info.unfinished)} did not come to the end"
+        yield Problem("", index.INDEX, what, "run the same command again with --resume")
 
 
 def _lost_shards(path: Path, info: DatasetInfo) -> Iterator[Problem]:

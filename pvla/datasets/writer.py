@@ -115,6 +115,19 @@ class StoreWriter:
             ) from error
         return EpisodeRecorder(self, entry)
 
+    def add(self, episode: EpisodeData) -> None:
+        """Add an episode that is whole already; its shard is this writer's, whatever its entry says.
+
+        Raises:
+            InputError: the dataset has an episode of that id, or it does not fit what the dataset declares.
+            RunFault: the shard cannot be written; see `flush` for what a full disk keeps.
+        """
+        if episode.entry.id in self.ids:
+            raise InputError(f"Dataset {self.path} already has an episode {episode.entry.id}: give it another id.")
+        if misfit := _misfit(self.info, episode):
+            raise InputError(f"Episode {episode.entry.id} {misfit}.")
+        self._accept(episode)
+
     def flush(self) -> None:
         """Seal what is in memory as one shard.
 
@@ -259,8 +272,7 @@ class EpisodeRecorder:
             RunFault: the shard cannot be written; see `StoreWriter.flush` for what a full disk keeps.
         """
         if self.length < MIN_FRAMES:
-            frames = "frame" if self.length == 1 else "frames"
-            raise self._error(f"has {self.length} {frames}, an episode needs {MIN_FRAMES}")
+            raise self._error(f"has {_frames(self.length)}, an episode needs {MIN_FRAMES}")
         update = {"length": self.length, "success": success, "interrupted": interrupted}
         entry = self._entry.model_copy(update=update)
         self._writer._accept(EpisodeData(entry, self._images, self._columns()))
@@ -310,6 +322,30 @@ class EpisodeRecorder:
 
     def _error(self, what: str) -> InputError:
         return InputError(f"Episode {self._entry.id} {what}.")
+
+
+def _misfit(info: DatasetInfo, episode: EpisodeData) -> str:
+    """How an episode differs from what its dataset declares; "" if it does not."""
+    length = episode.entry.length
+    if length < MIN_FRAMES:
+        return f"has {_frames(length)}, an episode needs {MIN_FRAMES}"
+    expected: dict[str, tuple[int, ...]] = {"action": (length, info.action_dim), "timestamp": (length,)}
+    if info.state_dim:
+        expected["state"] = (length, info.state_dim)
+    expected |= {f"extras/{name}": (length, width) for name, width in info.extras.items()}
+    for name in sorted(expected.keys() | episode.columns.keys()):
+        if name not in episode.columns and name.startswith("extras/"):
+            continue
+        shape = episode.columns[name].shape if name in episode.columns else None
+        if shape != expected.get(name):
+            return f"has {name} of shape {shape}, the dataset declares {expected.get(name)}"
+    counts = {name: len(frames) for name, frames in episode.images.items()}
+    declared = {camera.name: length for camera in info.cameras}
+    return "" if counts == declared else f"has images {counts}, the dataset declares {declared}"
+
+
+def _frames(count: int) -> str:
+    return f"{count} frame{'s' * (count != 1)}"
 
 
 def _create_or_join(path: Path, info: DatasetInfo) -> DatasetInfo:

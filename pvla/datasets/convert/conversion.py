@@ -1,0 +1,214 @@
+"""A foreign dataset into the store: parallel over episodes, resumable after a kill, in bounded memory.
+
+The unit of work is a batch of episodes that one worker reads and seals as shards of its own. What is sealed is never
+made again; the notes beside each episode say what became of it, so that the report of a resumed conversion is that of
+an uninterrupted one. Until the last episode is sealed `dataset.json` names the conversion as unfinished.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pvla.datasets import index
+from pvla.datasets.convert.detect import open_source
+from pvla.datasets.convert.prepare import Outcome
+from pvla.datasets.convert.report import Report, Tally
+from pvla.datasets.convert.source import Choices, EpisodeRef, Source
+from pvla.datasets.convert.workers import Job, in_processes, in_this_process
+from pvla.datasets.files import write_atomic
+from pvla.datasets.schema import DatasetInfo
+from pvla.datasets.store import Store
+from pvla.datasets.writer import StoreWriter
+from pvla.documents import to_json
+from pvla.errors import InputError
+
+BATCH: Final = 16
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Which share of the episodes this machine converts: every `of`-th, from `number` on, counted from 1."""
+
+    number: int = 1
+    of: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= self.of:
+            raise InputError(f"There is no part {self.number} of {self.of}: give 1/{self.of} to {self.of}/{self.of}.")
+
+    @classmethod
+    def parse(cls, text: str) -> Part:
+        """From `i/n`.
+
+        Raises:
+            InputError: the text says something else, or there is no such part.
+        """
+        number, slash, of = text.partition("/")
+        if not (slash and number.isdecimal() and of.isdecimal()):
+            raise InputError(f"A part is written i/n, as 2/8 for the second of eight, not {text!r}.")
+        return cls(int(number), int(of))
+
+    @property
+    def name(self) -> str:
+        """How `dataset.json` calls it while it is unfinished."""
+        return "the conversion" if self.of == 1 else f"part {self.number} of {self.of} of the conversion"
+
+    @property
+    def report_file(self) -> str:
+        """The file of its report in the dataset's folder."""
+        return "conversion.json" if self.of == 1 else f"conversion-{self.number}-of-{self.of}.json"
+
+
+def convert(
+    path: Path,
+    out: Path,
+    *,
+    format: str = "auto",
+    choices: Choices | None = None,
+    workers: int = 1,
+    resume: bool = False,
+    part: Part | None = None,
+    on_progress: Progress | None = None,
+) -> Report:
+    """Convert the dataset at `path` into a store at `out`, and write the report beside it.
+
+    The content depends on the source and the choices alone, not on workers, parts or interruptions.
+
+    Args:
+        path: file or folder in a foreign format.
+        out: the dataset's folder; new or empty, unless `resume`, or one that other parts are written to.
+        format: a name of `detect.FORMATS`, or auto: told from the content.
+        choices: what the source does not say.
+        workers: processes; 0 converts in this one, which a file that crashes HDF5 can end.
+        resume: go on with an unfinished conversion; add what is missing in a finished one.
+        part: this machine's share; all parts go into one folder.
+        on_progress: called with (episodes done, episodes in all).
+
+    Raises:
+        InputError: the source is of no format that can be read, holds nothing that can be converted, or `out` holds
+            something else.
+        RunFault: the disk is full, or a worker could not be started; what was converted so far is readable.
+        KeyboardInterrupt: after what was sealed is listed; `resume` goes on.
+    """
+    started = time.monotonic()
+    path, out, part, choices = Path(path), Path(out), part or Part(), choices or Choices()
+    _check_place(path, out, resume or part.of > 1)
+    source = open_source(path, format, choices)
+    refs = source.refs[part.number - 1 :: part.of]
+    if not refs:
+        raise InputError(f"{path} is {source.format}, but none of its episodes is there{_why(source)}.")
+    conversion = _Conversion(source, refs, choices, out, part)
+    conversion.run(workers, on_progress or (lambda done, total: None))
+    return conversion.finish(started)
+
+
+class _Conversion:
+    """One sitting of a conversion."""
+
+    def __init__(self, source: Source, refs: list[EpisodeRef], choices: Choices, out: Path, part: Part) -> None:
+        self.source, self.refs, self.choices, self.out, self.part = source, refs, choices, out, part
+        self.info = source.info.model_copy(update={"source": _provenance(source, choices)})
+        self.tally = Tally()
+        self.added = 0
+        self.there = _join(out, self.info, part)
+
+    def run(self, workers: int, on_progress: Progress) -> None:
+        outcomes = self._kept_outcomes()
+        todo = [ref for ref in self.refs if ref.id not in outcomes]
+        done = len(outcomes)
+        on_progress(done, len(self.refs))
+        job = Job(self.out, self.info, self.source, self.choices, self._prefix(), BATCH)
+        batches = [todo[i : i + BATCH] for i in range(0, len(todo), BATCH)]
+        working = in_processes(job, batches, workers) if workers else in_this_process(job, batches)
+        with closing(working) as finished:
+            for batch in finished:
+                outcomes.update({outcome.id: outcome for outcome in batch})
+                self.added += sum(outcome.frames_out > 0 for outcome in batch)
+                done += len(batch)
+                on_progress(done, len(self.refs))
+        for ref in self.refs:  # in the source's order, whoever was faster
+            self.tally.add(outcomes[ref.id])
+
+    def finish(self, started: float) -> Report:
+        info = index.rebuild_index(self.out)
+        index.set_unfinished(self.out, lambda parts: [name for name in parts if name != self.part.name])
+        seconds = time.monotonic() - started
+        named = "" if self.part.of == 1 else f"{self.part.number}/{self.part.of}"
+        report = Report(self.source, self.tally, info, named, seconds, self.added)
+        write_atomic(self.out / self.part.report_file, to_json(report.document()).encode())
+        if not self.tally.episodes_out:
+            raise InputError(
+                f"None of the {len(self.refs)} episodes of {self.source.path} could be converted"
+                f"{_why(self.source, self.tally)}; {self.out / self.part.report_file} lists why."
+            )
+        return report
+
+    def _prefix(self) -> str:
+        return "shard" if self.part.of == 1 else f"part{self.part.number}"
+
+    def _kept_outcomes(self) -> dict[str, Outcome]:
+        """What became of the episodes that an earlier sitting has sealed."""
+        wanted = {ref.id for ref in self.refs} & self.there
+        if not wanted:
+            return {}
+        with Store.open(self.out) as store:
+            return {id: Outcome.from_text(store.episode(id).notes) for id in sorted(wanted)}
+
+
+def _join(out: Path, info: DatasetInfo, part: Part) -> set[str]:
+    """Make the dataset, or go on with it; the ids of the episodes that it has."""
+    if (out / index.INDEX).exists():
+        index.rebuild_index(out)
+        fresh = False
+    else:
+        fresh = True
+    ids = StoreWriter(out, info, index_on_close=False).ids
+    names = [Part(number, part.of).name for number in range(1, part.of + 1)]
+    # Who comes first names all parts, so that the dataset is not whole before the last of them is.
+    index.set_unfinished(out, lambda there: names if fresh else sorted({*there, part.name}))
+    return ids
+
+
+def _check_place(path: Path, out: Path, may_join: bool) -> None:
+    if not path.exists():
+        raise InputError(f"There is nothing at {path}: check the path.")
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file, a dataset is a folder: give another place.")
+    if out.resolve() == path.resolve():
+        raise InputError(f"{out} is the source itself: give another place for the dataset.")
+    if (out / index.INDEX).exists():
+        if not may_join:
+            unfinished = index.load_info(out).unfinished
+            what = "an unfinished conversion: add --resume to go on with it" if unfinished else "a dataset"
+            raise InputError(f"{out} already holds {what}{',' if unfinished else ':'} or choose another folder.")
+    elif out.is_dir() and any(_foreign(file) for file in out.iterdir()):
+        raise InputError(f"{out} is not empty, and is no pvla dataset: choose another folder.")
+
+
+def _foreign(file: Path) -> bool:
+    """Whether somebody else's: a kill can leave an empty folder of shards and a lock before there is an index."""
+    return file.name not in (index.SHARDS, ".lock") and not file.name.startswith(f".{index.INDEX}")
+
+
+def _provenance(source: Source, choices: Choices) -> str:
+    """Where the data come from, with every choice that changes them: a resumed conversion must agree on it."""
+    told = [source.info.source or f"{source.format}: {source.path.resolve().name}"]
+    if choices.action != "as-recorded":
+        told.append("actions are the states one frame later")
+    if choices.drop_noops:
+        told.append("frames without a command dropped")
+    if choices.instruction:
+        told.append(f"instruction given: {choices.instruction}")
+    return "; ".join(told)
+
+
+def _why(source: Source, tally: Tally | None = None) -> str:
+    findings = [*(tally.findings if tally else []), *source.findings]
+    return f" ({findings[0].where}: {findings[0].what})" if findings else ""
+

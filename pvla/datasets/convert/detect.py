@@ -1,0 +1,115 @@
+"""Which format a file or folder is of, told from its content."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+from pvla.datasets.convert.source import Choices, Source
+from pvla.datasets.shard import READ_ERRORS
+from pvla.errors import InputError
+
+_SHOWN: Final = 6
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format.
+
+    Attributes:
+        name: what `--format` calls it.
+        what: a few words for people.
+        module: its reader: `recognise(path) -> bool` looks at the content and never raises on what is not its own,
+            `open_source(path, choices) -> Source` raises InputError.
+    """
+
+    name: str
+    what: str
+    module: str
+
+    def recognises(self, path: Path) -> bool:
+        """Whether the file or folder looks like this format, even if a part of it is missing."""
+        return bool(self._call("recognise")(path))
+
+    def open(self, path: Path, choices: Choices) -> Source:
+        """Open it.
+
+        Raises:
+            InputError: it is not of this format, or nothing in it can be read.
+        """
+        source = self._call("open_source")(path, choices)
+        assert isinstance(source, Source)
+        return source
+
+    def _call(self, name: str) -> Callable[..., Any]:
+        function: Callable[..., Any] = getattr(import_module(f"pvla.datasets.convert.{self.module}"), name)
+        return function
+
+
+FORMATS: Final = (
+    Format("lerobot", "LeRobot v2.1 or v3.0: a folder with meta/info.json", "lerobot"),
+    Format("rlds", "RLDS: TFRecord files, with features.json beside them", "rlds"),
+    Format("calvin", "CALVIN: a folder with episode_0000000.npz and so on", "calvin"),
+    Format("libero", "LIBERO: HDF5 with data/demo_0/obs/agentview_rgb", "libero"),
+    Format("robomimic", "robomimic: HDF5 with data/demo_0/actions", "robomimic"),
+    Format("aloha", "ALOHA or ARX teleoperation: HDF5 with action and observations/qpos", "aloha"),
+)
+"""In the order in which they are tried: the more particular first."""
+
+
+def open_source(path: Path, format: str = "auto", choices: Choices | None = None) -> Source:
+    """Open the dataset at `path`.
+
+    Raises:
+        InputError: no format of that name, or the content is of none that can be read.
+    """
+    choices = choices or Choices()
+    try:
+        return _format(path, format).open(path, choices)
+    except READ_ERRORS as error:
+        detail = (str(error).splitlines() or [""])[0]
+        raise InputError(f"{path} cannot be opened ({type(error).__name__}: {detail}): is it whole?") from error
+
+
+def _format(path: Path, name: str) -> Format:
+    if name != "auto":
+        for format in FORMATS:
+            if format.name == name:
+                return format
+        raise InputError(f"There is no format {name}: give auto, {', '.join(f.name for f in FORMATS)}.")
+    for format in FORMATS:
+        if format.recognises(path):
+            return format
+    known = "; ".join(format.what for format in FORMATS)
+    raise InputError(f"{path} is of no format that pvla reads: it has {found_in(path)}. Formats are: {known}.")
+
+
+def found_in(path: Path) -> str:
+    """A few words on what lies at `path`, for a refusal: files of a folder, keys of an HDF5 file."""
+    if path.is_dir():
+        names = sorted(file.name + "/" * file.is_dir() for file in path.iterdir())
+        return _listed(names) if names else "no files"
+    keys = _hdf5_keys(path)
+    if keys is not None:
+        return f"the keys {_listed(keys)}" if keys else "no keys"
+    return f"{path.stat().st_size} bytes that begin with {path.open('rb').read(8)!r}"
+
+
+def _hdf5_keys(path: Path) -> list[str] | None:
+    import h5py
+
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            return [
+                f"{name}/{inner}" for name, item in file.items() for inner in (item if hasattr(item, "keys") else [""])
+            ]
+    except READ_ERRORS:
+        return None
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(name.rstrip("/") if "/" not in name[:-1] else name for name in names[:_SHOWN]) + more

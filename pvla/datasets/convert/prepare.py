@@ -1,0 +1,227 @@
+"""One episode of a source, made ready for the store: rules applied, checked, encoded, with notes of what was done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from itertools import compress
+from typing import Any, Final
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from pvla.datasets.convert import noops
+from pvla.datasets.convert.pictures import encoded, longest_still
+from pvla.datasets.convert.source import Choices, Damaged, EpisodeRef, Finding, Source, SourceEpisode
+from pvla.datasets.schema import DatasetInfo, EpisodeEntry
+from pvla.datasets.shard import READ_ERRORS, EpisodeData
+from pvla.errors import InputError
+
+MIN_FRAMES: Final = 2
+_JUMP: Final = 2.5  # frame periods between two frames that count as a jump
+_RATE_TOLERANCE: Final = 0.1
+_STILL_S: Final = 2.0  # equal pictures for longer than that are suspicious
+_UNREADABLE: Final = (*READ_ERRORS, EOFError, ArithmeticError, AttributeError, AssertionError, av.FFmpegError)
+"""What readers, and the libraries below them, raise on files whose bytes were changed."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one episode.
+
+    Attributes:
+        id: its name in the store.
+        source_id: its name in the source.
+        frames_in: frames in the source, 0 if it could not be read.
+        frames_out: frames in the store, 0 if it was not converted.
+        noops: frames dropped because nothing was commanded.
+        digest: sha256 of actions and states as the source has them: equal in episodes that are copies.
+        rate_hz: frames a second by its time stamps, 0 if it has none.
+        findings: what is to be reported.
+    """
+
+    id: str
+    source_id: str
+    frames_in: int
+    frames_out: int
+    noops: int = 0
+    digest: str = ""
+    rate_hz: float = 0.0
+    findings: list[Finding] = field(default_factory=list)
+
+    def to_text(self) -> str:
+        """As the notes of the episode in the store."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_text(cls, text: str) -> Outcome:
+        """Back from the notes.
+
+        Raises:
+            InputError: they are not a conversion's.
+        """
+        try:
+            values = json.loads(text)
+            return cls(**{**values, "findings": [Finding(**finding) for finding in values["findings"]]})
+        except (ValueError, TypeError, KeyError) as error:
+            raise InputError(f"These notes are not those of a conversion: {text[:80]!r}.") from error
+
+
+def prepare(source: Source, ref: EpisodeRef, choices: Choices) -> tuple[EpisodeData | None, Outcome]:
+    """Read one episode and make it ready; None in place of the data if it cannot be converted, the outcome says why."""
+    try:
+        return _Preparation(source.info, ref, source.read(ref), choices).result()
+    except InputError as error:
+        return None, _lost(ref, str(error).rstrip("."))
+    except _UNREADABLE as error:
+        detail = (str(error).splitlines() or [""])[0]
+        return None, _lost(ref, f"it cannot be read ({type(error).__name__}: {detail})")
+
+
+def _lost(ref: EpisodeRef, why: str) -> Outcome:
+    return Outcome(ref.id, ref.source_id, 0, 0, findings=[Finding("damaged", ref.source_id, why)])
+
+
+class _Preparation:
+    """The steps of `prepare` over one episode."""
+
+    def __init__(self, info: DatasetInfo, ref: EpisodeRef, episode: SourceEpisode, choices: Choices) -> None:
+        self.info, self.ref, self.episode, self.choices = info, ref, episode, choices
+        self.action = np.asarray(episode.action)
+        self.length = len(self.action)
+        self.findings = list(episode.findings)
+        self.frames_in = self.length if episode.frames_in is None else episode.frames_in
+        self.noops = 0
+
+    def result(self) -> tuple[EpisodeData | None, Outcome]:
+        self._check_columns()
+        digest, times = self._digest(), self._times()
+        keep = self._keep()
+        if keep.sum() < MIN_FRAMES:
+            what = f"{keep.sum()} of its frames are left, progress needs {MIN_FRAMES}"
+            self._say("dropped" if self.frames_in else "damaged", what)
+            return None, self._outcome(0, digest, 0.0)
+        images = self._images(keep)
+        outcome = self._outcome(int(keep.sum()), digest, _rate(times))
+        return EpisodeData(self._entry(outcome), images, self._columns(keep, times), outcome.to_text()), outcome
+
+    def _check_columns(self) -> None:
+        """Shapes as declared, and no value of action or state that is not finite."""
+        state = self.episode.state
+        given = {"action": self.action} | ({} if state is None else {"state": np.asarray(state)})
+        widths = {"action": self.info.action_dim, "state": self.info.state_dim}
+        for name, rows in given.items():
+            if rows.shape != (self.length, widths[name]):
+                raise Damaged(f"Its {name} has the shape {rows.shape}, not {(self.length, widths[name])}.")
+            bad = np.argwhere(~np.isfinite(rows.astype(np.float64)))
+            if len(bad):
+                frame, column = bad[0]
+                more = f", and {len(bad) - 1} more such values" if len(bad) > 1 else ""
+                raise Damaged(f"Its {name} is {rows[frame, column]} in frame {frame}, column {column}{more}.")
+        if state is None and self.info.state_dim:
+            raise Damaged("It has no state, the other episodes have one.")
+        for name, rows in self.episode.extras.items():
+            if rows.shape != (self.length, self.info.extras.get(name, -1)):
+                expected = (self.length, self.info.extras.get(name))
+                raise Damaged(f"Its {name} has the shape {rows.shape}, not {expected}.")
+
+    def _digest(self) -> str:
+        state = self.episode.state
+        parts = [self.action] if state is None else [self.action, np.asarray(state)]
+        digest = hashlib.sha256(str(self.length).encode())
+        for part in parts:
+            digest.update(np.ascontiguousarray(part, np.float64).tobytes())
+        return digest.hexdigest()[:32]
+
+    def _times(self) -> npt.NDArray[np.float64]:
+        """Seconds from the first frame (T,), always increasing."""
+        nominal = np.arange(self.length) / self.info.fps
+        if self.episode.timestamp is None:
+            return nominal
+        times = np.asarray(self.episode.timestamp, np.float64)
+        if times.shape != (self.length,):
+            raise Damaged(f"It has {len(times)} time stamps for {self.length} actions.")
+        steps = np.diff(times)
+        if not np.isfinite(times).all() or (steps <= 0).any():
+            self._say("suspicious", "time does not increase in every frame; frame number / fps stands in its place")
+            return nominal
+        self._look_at_rate(steps)
+        return times
+
+    def _look_at_rate(self, steps: npt.NDArray[np.float64]) -> None:
+        if not len(steps):
+            return
+        jumps = int((steps > _JUMP / self.info.fps).sum())
+        if jumps:
+            self._say("suspicious", "time jumps by more than two frames", f"{jumps}x, at most {steps.max():.3g} s")
+        rate = 1 / float(np.median(steps))
+        if abs(rate / self.info.fps - 1) > _RATE_TOLERANCE:
+            self._say("suspicious", f"its time stamps are not those of {self.info.fps:g} Hz", f"{rate:.4g} Hz")
+
+    def _keep(self) -> npt.NDArray[np.bool_]:
+        """Which frames go into the store (T,); the action is turned into the next state on the way, if asked."""
+        keep = np.ones(self.length, bool)
+        if self.choices.action == "next-state" and self.length:
+            state = np.asarray(self.episode.state)
+            self.action = np.concatenate([state[1:], state[-1:]])
+            keep[-1] = False
+        if self.choices.drop_noops:
+            kept = noops.keep_mask(self.action)
+            self.noops = int((keep & ~kept).sum())
+            keep &= kept
+        return keep
+
+    def _images(self, keep: npt.NDArray[np.bool_]) -> dict[str, list[bytes]]:
+        images = {}
+        for camera in self.info.cameras:
+            if camera.name not in self.episode.images:
+                raise Damaged(f"It has no pictures of camera {camera.name}.")
+            frames = list(encoded(self.episode.images[camera.name], camera, self.info.images))
+            if len(frames) != self.length:
+                raise Damaged(f"Camera {camera.name} has {len(frames)} pictures for {self.length} actions.")
+            self._look_at_stillness(camera.name, frames)
+            images[camera.name] = list(compress(frames, keep))
+        return images
+
+    def _look_at_stillness(self, camera: str, frames: list[bytes]) -> None:
+        start, run = longest_still(frames)
+        if run == len(frames):
+            self._say("suspicious", f"camera {camera} shows the same picture in every frame")
+        elif run > _STILL_S * self.info.fps:
+            what = f"camera {camera} stands still for more than {_STILL_S:g} s"
+            self._say("suspicious", what, f"frames {start} to {start + run - 1}")
+
+    def _columns(self, keep: npt.NDArray[np.bool_], times: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[Any]]:
+        columns: dict[str, npt.NDArray[Any]] = {"action": self.action[keep].astype(np.float32)}
+        if self.episode.state is not None:
+            columns["state"] = np.asarray(self.episode.state)[keep].astype(np.float32)
+        # Dropped frames leave no gap: what is trained on this sees evenly spaced frames, as at run time.
+        columns["timestamp"] = times[: int(keep.sum())] if self.noops else times[keep]
+        for name, rows in self.episode.extras.items():
+            columns[f"extras/{name}"] = rows[keep].astype(np.float32)
+        return columns
+
+    def _entry(self, outcome: Outcome) -> EpisodeEntry:
+        return EpisodeEntry(
+            id=self.ref.id,
+            shard="shard",
+            length=outcome.frames_out,
+            instruction=self.episode.instruction or self.choices.instruction or "",
+            task=self.episode.task,
+            success=self.episode.success,
+            source_id=self.ref.source_id,
+        )
+
+    def _outcome(self, frames_out: int, digest: str, rate_hz: float) -> Outcome:
+        ids = (self.ref.id, self.ref.source_id)
+        return Outcome(*ids, self.frames_in, frames_out, self.noops, digest, rate_hz, self.findings)
+
+    def _say(self, kind: Any, what: str, detail: str = "") -> None:
+        where = f"{self.ref.source_id}: {detail}" if detail else self.ref.source_id
+        self.findings.append(Finding(kind, where, what))
+
+
+def _rate(times: npt.NDArray[np.float64]) -> float:
+    return 1 / float(np.median(np.diff(times))) if len(times) > 1 else 0.0

@@ -1,0 +1,149 @@
+"""What a reader of a foreign format gives to the conversion.
+
+A reader opens a dataset (`Source`), lists its episodes without reading them (`EpisodeRef`), and reads one at a time
+(`SourceEpisode`). What it cannot read it says (`Finding`, `Damaged`); the conversion counts, writes and reports.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from pvla.datasets.schema import DatasetInfo
+from pvla.errors import InputError
+
+FindingKind = Literal["missing", "damaged", "dropped", "left out", "assumed", "suspicious"]
+"""missing: declared, but not there. damaged: there, but it cannot be read. dropped: left away by a rule or an option.
+left out: data that the store has no place for. assumed: the source does not say it. suspicious: look at it."""
+
+LOST: tuple[FindingKind, ...] = ("missing", "damaged")
+"""Findings that mean that data the source should have is not in the store."""
+
+Rgb = npt.NDArray[np.uint8]
+Frame = bytes | Rgb
+"""One picture: an encoded file (JPEG, PNG), or u8 RGB (h, w, 3)."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing to report.
+
+    Attributes:
+        kind: see `FindingKind`.
+        where: file, episode, key or frame in the source, as its owner would look for it; "" means all of it.
+        what: what was found, worded so that equal things in other places read equal.
+    """
+
+    kind: FindingKind
+    where: str
+    what: str
+
+
+class Damaged(InputError):
+    """An episode that cannot be read; the others can."""
+
+
+@dataclass(frozen=True)
+class EpisodeRef:
+    """Where one episode lies.
+
+    Attributes:
+        id: its name in the store: plain, unique, and the same whenever the source is opened.
+        source_id: its name in the source, for people.
+        key: what the reader needs to find it; survives pickling.
+    """
+
+    id: str
+    source_id: str
+    key: Any
+
+
+@dataclass
+class SourceEpisode:
+    """One episode as the source has it, in the units, signs and order of columns that `Source.info` declares.
+
+    Attributes:
+        instruction: what the arm was told; "" if nobody knows.
+        action: (T, A).
+        images: for every camera of `Source.info` its T frames, in order; they are drawn once, one after the other.
+        state: (T, S), or None in a source without.
+        timestamp: (T,) s from the first frame, or None: then frame number / fps.
+        extras: (T, n) by name.
+        task: a name for what is done, None if unknown.
+        success: whether it was done, None if unknown.
+        findings: what is worth a line in the report.
+        frames_in: frames in the source, if a reader's rule has left away some; else T.
+    """
+
+    instruction: str
+    action: npt.NDArray[Any]
+    images: dict[str, Iterable[Frame]] = field(default_factory=dict)
+    state: npt.NDArray[Any] | None = None
+    timestamp: npt.NDArray[Any] | None = None
+    extras: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+    task: str | None = None
+    success: bool | None = None
+    findings: list[Finding] = field(default_factory=list)
+    frames_in: int | None = None
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the user says about a source, because the source cannot, or says it wrongly.
+
+    Attributes:
+        instruction: for episodes that have none.
+        fps: frames a second, instead of what the source says.
+        action: as-recorded, or next-state: the state reached one frame later, in place of the recorded command.
+        drop_noops: leave away frames in which nothing is commanded (see `pvla.datasets.convert.noops`).
+    """
+
+    instruction: str | None = None
+    fps: float | None = None
+    action: Literal["as-recorded", "next-state"] = "as-recorded"
+    drop_noops: bool = False
+
+
+@dataclass
+class Source(ABC):
+    """A dataset in a foreign format, opened for reading; workers get a pickled copy, without open files.
+
+    Attributes:
+        path: file or folder.
+        info: what the store will say about it: cameras, fps, action space, state names, extras.
+        refs: its episodes, as far as they are there, in the source's order.
+        findings: what is worth reporting about the source as a whole; missing episodes are among them.
+        declared_episodes: how many episodes the source says it has, None if it does not say.
+        declared_frames: how many frames it says it has.
+    """
+
+    format: ClassVar[str]
+    path: Path
+    info: DatasetInfo
+    refs: list[EpisodeRef]
+    findings: list[Finding] = field(default_factory=list)
+    declared_episodes: int | None = None
+    declared_frames: int | None = None
+
+    @abstractmethod
+    def read(self, ref: EpisodeRef) -> SourceEpisode:
+        """One episode; its pictures may be read later, while they are drawn from `images`.
+
+        Raises:
+            Damaged: it is there, but cannot be read; any of `pvla.datasets.shard.READ_ERRORS` means the same.
+        """
+
+
+def plain_name(text: str) -> str:
+    """`text` as a name that the store takes: other characters than letters, digits and _.:+@=- become _.
+
+    Two texts may become one name: who names episodes checks.
+    """
+    allowed = "".join(c if c.isascii() and (c.isalnum() or c in "_.:+@=-") else "_" for c in text)[:200]
+    return allowed if allowed[:1].isalnum() else f"x{allowed}"[:200]
