@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from pvla.cli.console import JsonOption, QuietOption, SeedOption, Terminal, VerboseOption
+from pvla.cli.data_convert import convert
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,7 +24,7 @@ PathArgument = Annotated[Path | None, typer.Argument(help="The dataset; else the
 def register(app: typer.Typer) -> None:
     """Add the command group `data`."""
     group = typer.Typer(no_args_is_help=True, help="Make, inspect, check and show datasets.")
-    for command in (demo, info, validate, view):
+    for command in (demo, convert, info, validate, view):
         group.command(command.__name__)(command)
     app.add_typer(group, name="data")
 

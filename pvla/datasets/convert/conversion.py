@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -19,8 +19,9 @@ from pvla.datasets.convert.detect import open_source
 from pvla.datasets.convert.prepare import Outcome
 from pvla.datasets.convert.report import Report, Tally
 from pvla.datasets.convert.source import Choices, EpisodeRef, Source
-from pvla.datasets.convert.workers import Job, in_processes, in_this_process
+from pvla.datasets.convert.workers import ConversionJob
 from pvla.datasets.files import write_atomic
+from pvla.datasets.pool import Runner, in_processes, in_this_process
 from pvla.datasets.schema import DatasetInfo
 from pvla.datasets.store import Store
 from pvla.datasets.writer import StoreWriter
@@ -74,6 +75,7 @@ def convert(
     workers: int = 1,
     resume: bool = False,
     part: Part | None = None,
+    runner: Runner = in_processes,
     on_progress: Progress | None = None,
 ) -> Report:
     """Convert the dataset at `path` into a store at `out`, and write the report beside it.
@@ -88,6 +90,7 @@ def convert(
         workers: processes; 0 converts in this one, which a file that crashes HDF5 can end.
         resume: go on with an unfinished conversion; add what is missing in a finished one.
         part: this machine's share; all parts go into one folder.
+        runner: what does the work: processes of this machine, or `pool.OnRay`.
         on_progress: called with (episodes done, episodes in all).
 
     Raises:
@@ -104,7 +107,7 @@ def convert(
     if not refs:
         raise InputError(f"{path} is {source.format}, but none of its episodes is there{_why(source)}.")
     conversion = _Conversion(source, refs, choices, out, part)
-    conversion.run(workers, on_progress or (lambda done, total: None))
+    conversion.run(workers, runner, on_progress or (lambda done, total: None))
     return conversion.finish(started)
 
 
@@ -113,19 +116,20 @@ class _Conversion:
 
     def __init__(self, source: Source, refs: list[EpisodeRef], choices: Choices, out: Path, part: Part) -> None:
         self.source, self.refs, self.choices, self.out, self.part = source, refs, choices, out, part
-        self.info = source.info.model_copy(update={"source": _provenance(source, choices)})
+        self.info = _chosen_info(source, choices)
         self.tally = Tally()
         self.added = 0
         self.there = _join(out, self.info, part)
 
-    def run(self, workers: int, on_progress: Progress) -> None:
+    def run(self, workers: int, runner: Runner, on_progress: Progress) -> None:
         outcomes = self._kept_outcomes()
         todo = [ref for ref in self.refs if ref.id not in outcomes]
         done = len(outcomes)
         on_progress(done, len(self.refs))
-        job = Job(self.out, self.info, self.source, self.choices, self._prefix(), BATCH)
+        choices = _left_to_do(self.source, self.choices)
+        job = ConversionJob(self.out, self.info, self.source, choices, self._prefix(), BATCH).without_refs()
         batches = [todo[i : i + BATCH] for i in range(0, len(todo), BATCH)]
-        working = in_processes(job, batches, workers) if workers else in_this_process(job, batches)
+        working = runner(job, batches, workers) if workers else in_this_process(job, batches)
         with closing(working) as finished:
             for batch in finished:
                 outcomes.update({outcome.id: outcome for outcome in batch})
@@ -140,7 +144,7 @@ class _Conversion:
         index.set_unfinished(self.out, lambda parts: [name for name in parts if name != self.part.name])
         seconds = time.monotonic() - started
         named = "" if self.part.of == 1 else f"{self.part.number}/{self.part.of}"
-        report = Report(self.source, self.tally, info, named, seconds, self.added)
+        report = Report(self.source, self.tally, info, named, self.part.report_file, seconds, self.added)
         write_atomic(self.out / self.part.report_file, to_json(report.document()).encode())
         if not self.tally.episodes_out:
             raise InputError(
@@ -196,6 +200,34 @@ def _foreign(file: Path) -> bool:
     return file.name not in (index.SHARDS, ".lock") and not file.name.startswith(f".{index.INDEX}")
 
 
+def _chosen_info(source: Source, choices: Choices) -> DatasetInfo:
+    """What the store says about itself once the choices are applied.
+
+    Raises:
+        InputError: the actions are not of a kind that a choice can be applied to.
+    """
+    info = source.info.model_copy(update={"source": _provenance(source, choices)})
+    space = info.action_space
+    if choices.drop_noops and space.kind != "eef_delta":
+        raise InputError(
+            f"Frames without a command can be told from end-effector deltas only; the actions of {source.path} "
+            f"are of kind {space.kind}: leave away --drop-noops."
+        )
+    if choices.action == "as-recorded" or source.makes_next_state:
+        return info
+    if info.state_dim != info.action_dim:
+        raise InputError(
+            f"Actions cannot be taken from the states of {source.path}: there are {info.state_dim} states, "
+            f"{info.action_dim} actions; leave away --action next-state."
+        )
+    return info.model_copy(update={"action_space": space.model_copy(update={"names": info.state_names})})
+
+
+def _left_to_do(source: Source, choices: Choices) -> Choices:
+    """The choices without those that the reader applies itself."""
+    return replace(choices, action="as-recorded") if source.makes_next_state else choices
+
+
 def _provenance(source: Source, choices: Choices) -> str:
     """Where the data come from, with every choice that changes them: a resumed conversion must agree on it."""
     told = [source.info.source or f"{source.format}: {source.path.resolve().name}"]
@@ -211,4 +243,3 @@ def _provenance(source: Source, choices: Choices) -> str:
 def _why(source: Source, tally: Tally | None = None) -> str:
     findings = [*(tally.findings if tally else []), *source.findings]
     return f" ({findings[0].where}: {findings[0].what})" if findings else ""
-

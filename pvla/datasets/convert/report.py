@@ -57,6 +57,7 @@ class Report:
         tally: what became of its episodes.
         info: the dataset that it went into.
         part: which part of the source was converted, "" for all of it.
+        file: its name in the dataset's folder.
         seconds: wall clock of this sitting.
         added: episodes that this sitting has added.
     """
@@ -65,6 +66,7 @@ class Report:
     tally: Tally
     info: DatasetInfo
     part: str
+    file: str
     seconds: float
     added: int
 
@@ -123,8 +125,8 @@ class Group:
     wheres: list[str]
 
 
-def grouped(findings: Iterable[Finding], examples: int = 3) -> list[Group]:
-    """Equal findings together, what is lost first, then the most frequent; each with a few places."""
+def grouped(findings: Iterable[Finding], examples: int | None = 3) -> list[Group]:
+    """Equal findings together, what is lost first, then the most frequent; each with a few places, or all (None)."""
     wheres: dict[tuple[str, str], list[str]] = {}
     for finding in findings:
         wheres.setdefault((finding.kind, finding.what), []).append(finding.where)
@@ -143,8 +145,6 @@ def _constant(info: DatasetInfo) -> list[Finding]:
         Finding("suspicious", f"{column}: {name}", f"a column of {column} has one value in every frame")
         for column, labels in names.items()
         if column in info.statistics
-        for name, low, high in zip(
-            labels, info.statistics[column].min, info.statistics[column].max, strict=True
-        )
+        for name, low, high in zip(labels, info.statistics[column].min, info.statistics[column].max, strict=True)
         if low == high
     ]

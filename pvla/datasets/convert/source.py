@@ -131,6 +131,11 @@ class Source(ABC):
     declared_episodes: int | None = None
     declared_frames: int | None = None
 
+    @property
+    def makes_next_state(self) -> bool:
+        """Whether `read` applies the choice `next-state` itself, by a rule of its own."""
+        return False
+
     @abstractmethod
     def read(self, ref: EpisodeRef) -> SourceEpisode:
         """One episode; its pictures may be read later, while they are drawn from `images`.

@@ -1,0 +1,226 @@
+"""Batches of work done by other processes, or on a Ray cluster, each batch sealed when it is done.
+
+Conversion and feature caching share this: the result does not depend on who did what, a process may be killed, or die
+of a file that brings a library down, and what was not sealed is done again.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
+from functools import cache
+from threading import Thread
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from pvla.errors import InputError, PvlaError, RunFault
+
+_PARENT_CHECK_S: Final = 1.0
+_CONNECT_S: Final = 5.0
+_AHEAD: Final = 2  # batches that wait in the pool beside those at work
+
+Item = TypeVar("Item")
+Result_co = TypeVar("Result_co", covariant=True)
+Work = Callable[[list[Item]], Result_co]
+"""Does a batch and seals what came of it."""
+
+
+class Job(Protocol[Item, Result_co]):
+    """Work on items; pickled once for each process."""
+
+    def start(self) -> Work[Item, Result_co]:
+        """What does a batch, made where it will be done: it may load models and open files."""
+
+    def give_up(self, item: Item) -> Result_co:
+        """What stands for an item that ends every process that works on it.
+
+        Raises:
+            RunFault: the job cannot do without it.
+        """
+
+
+class Runner(Protocol):
+    """Where batches are done: yields their results, in any order."""
+
+    def __call__(self, job: Job[Any, Any], batches: Iterable[list[Any]], workers: int) -> Generator[Any, None, None]:
+        """Do all batches in `workers` processes."""
+
+
+def in_this_process(job: Job[Item, Result_co], batches: Iterable[list[Item]]) -> Generator[Result_co, None, None]:
+    """Do the batches here, one after the other."""
+    work = job.start()
+    for batch in batches:
+        yield work(batch)
+
+
+def in_processes(
+    job: Job[Item, Result_co], batches: Iterable[list[Item]], workers: int
+) -> Generator[Result_co, None, None]:
+    """Do the batches in as many processes, in any order.
+
+    A process that dies takes the batches at work with it: their items are then tried one by one, and only those that
+    kill their process again are given up.
+
+    Raises:
+        RunFault: processes cannot be started.
+    """
+    queue = deque(batches)
+    suspects: list[list[Item]] = []
+    while queue:
+        with closing(_round(job, queue, suspects, workers)) as results:
+            yield from results
+    for item in [item for batch in suspects for item in batch]:
+        yield _alone(job, item)
+
+
+def _round(
+    job: Job[Item, Result_co], queue: deque[list[Item]], suspects: list[list[Item]], workers: int
+) -> Generator[Result_co, None, None]:
+    """Work on the queue until it is empty, or until a process dies: then what was at work is added to the suspects."""
+    pool = _pool(job, workers)
+    at_work: dict[Future[Any], list[Item]] = {}
+    try:
+        while queue or at_work:
+            while queue and len(at_work) < workers + _AHEAD:
+                at_work[pool.submit(_do, queue[0])] = queue[0]
+                queue.popleft()
+            for future in wait(at_work, return_when=FIRST_COMPLETED).done:
+                result = future.result()
+                del at_work[future]
+                yield result
+    except BrokenProcessPool:
+        suspects.extend(at_work.values())
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _alone(job: Job[Item, Result_co], item: Item) -> Result_co:
+    pool = _pool(job, 1)
+    try:
+        _check_start(pool)
+        result: Result_co = pool.submit(_do, [item]).result()
+        return result
+    except BrokenProcessPool:
+        return job.give_up(item)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _check_start(pool: ProcessPoolExecutor) -> None:
+    """Tell a machine that cannot start processes from an item that ends them."""
+    try:
+        pool.submit(os.getpid).result()
+    except BrokenProcessPool:
+        raise RunFault("A worker process ended before it began: is there memory enough? Try --workers 1.") from None
+
+
+def _pool(job: Job[Any, Any], workers: int) -> ProcessPoolExecutor:
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_enter, initargs=(job,))
+
+
+_jobs: list[Job[Any, Any]] = []
+"""The job of this worker process: a pool's initializer has no other way to leave something for its tasks."""
+
+
+def _enter(job: Job[Any, Any]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    _jobs.append(job)
+
+
+def _do(batch: list[Any]) -> Any:
+    return _work()(batch)
+
+
+@cache
+def _work() -> Work[Any, Any]:
+    # At the first batch, not in the initializer: what an initializer raises reaches nobody.
+    return _jobs[0].start()
+
+
+def _end_with(parent: int) -> None:
+    """A worker whose parent was killed would wait for work for ever."""
+    while os.getppid() == parent:
+        time.sleep(_PARENT_CHECK_S)
+    os._exit(1)
+
+
+class OnRay:
+    """Does batches on a Ray cluster, whose machines all see the same files at the same paths.
+
+    Args:
+        address: as `ray.init` takes it; `local` starts a cluster on this machine that ends with the work.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def __call__(
+        self, job: Job[Item, Result_co], batches: Iterable[list[Item]], workers: int
+    ) -> Generator[Result_co, None, None]:
+        """Do all batches in `workers` actors at most, each on one CPU of the cluster.
+
+        Raises:
+            InputError: Ray is not installed, or there is no cluster at the address.
+            RunFault: an actor died; what it had sealed is kept.
+        """
+        ray = _ray()
+        self._connect(ray, workers)
+        try:
+            cpus = int(ray.cluster_resources().get("CPU", 1))
+            actor = ray.remote(num_cpus=1)(_Actor)
+            pool = ray.util.ActorPool([actor.remote(job) for _ in range(max(1, min(workers, cpus)))])
+            yield from pool.map_unordered(lambda worker, batch: worker.do.remote(batch), list(batches))
+        except ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, PvlaError):
+                raise error.cause from error
+            raise
+        except ray.exceptions.RayError as error:
+            raise RunFault(f"The Ray cluster lost a worker ({type(error).__name__}): add --resume to go on.") from error
+        finally:
+            ray.shutdown()
+
+    def _connect(self, ray: Any, workers: int) -> None:
+        _check_reachable(self.address)
+        own = {"num_cpus": workers, "include_dashboard": False} if self.address == "local" else {}
+        try:
+            ray.init(address=self.address, log_to_driver=False, logging_level="error", **own)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            detail = (str(error).splitlines() or [""])[0]
+            raise InputError(f"There is no Ray cluster at {self.address} ({detail}): check the address.") from error
+
+
+class _Actor(Generic[Item, Result_co]):
+    def __init__(self, job: Job[Item, Result_co]) -> None:
+        self._work = job.start()
+
+    def do(self, batch: list[Item]) -> Result_co:
+        return self._work(batch)
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself waits for minutes for a cluster that is not there, and ends the process then."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not (colon and port.isdecimal()):
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=_CONNECT_S).close()
+    except (OSError, OverflowError) as error:
+        raise InputError(f"There is no Ray cluster at {address} ({error}): check the address.") from error
+
+
+def _ray() -> Any:
+    try:
+        import ray
+        import ray.util
+    except ImportError:
+        raise InputError('Working on a Ray cluster needs ray: pip install "pvla[cluster]".') from None
+    return ray

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pvla.datasets.pool import OnRay, Work, in_processes, in_this_process
+from pvla.errors import InputError, RunFault
+
+
+@dataclass(frozen=True)
+class Squares:
+    """Squares numbers; a negative one ends its process, as a file can that brings a library down."""
+
+    folder: Path
+
+    def start(self) -> Work[int, list[int]]:
+        return self._square
+
+    def give_up(self, item: int) -> list[int]:
+        return [0]
+
+    def _square(self, batch: list[int]) -> list[int]:
+        for number in batch:
+            if number < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            if number == 13:
+                raise RunFault("The disk is full.")
+        (self.folder / f"{batch[0]}").write_text(str(os.getpid()))
+        return [number**2 for number in batch]
+
+
+def flat(results: list[list[int]]) -> list[int]:
+    return sorted(number for result in results for number in result)
+
+
+def test_all_batches_are_done_once(tmp_path: Path) -> None:
+    batches = [[n, n + 1] for n in range(20, 60, 2)]
+    expected = [n**2 for n in range(20, 60)]
+    assert flat(list(in_this_process(Squares(tmp_path), batches))) == expected
+    assert flat(list(in_processes(Squares(tmp_path), batches, 2))) == expected
+    assert str(os.getpid()) not in {file.read_text() for file in tmp_path.iterdir()}
+
+
+def test_an_item_that_ends_its_process_costs_only_itself(tmp_path: Path) -> None:
+    batches = [[1, 2], [3, -1, 4], [5, 6], [7, 8]]
+    results = flat(list(in_processes(Squares(tmp_path), batches, 2)))
+    assert results == sorted([n**2 for n in range(1, 9)] + [0])
+
+
+def test_what_a_worker_raises_arrives(tmp_path: Path) -> None:
+    with pytest.raises(RunFault, match="The disk is full"):
+        list(in_processes(Squares(tmp_path), [[12], [13], [14]], 2))
+
+
+@pytest.mark.slow
+def test_a_cluster_gives_the_same(tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="ray is not installed")
+    batches = [[n, n + 1] for n in range(20, 40, 2)]
+    assert flat(list(OnRay("local")(Squares(tmp_path), batches, 2))) == [n**2 for n in range(20, 40)]
+    with pytest.raises(RunFault, match="The disk is full"):
+        list(OnRay("local")(Squares(tmp_path), [[12], [13], [14]], 2))
+
+
+def test_a_cluster_that_is_not_there(tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="ray is not installed")
+    with pytest.raises(InputError, match="no Ray cluster at 127.0.0.1:1"):
+        list(OnRay("127.0.0.1:1")(Squares(tmp_path), [[1]], 1))
