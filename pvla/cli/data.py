@@ -11,6 +11,8 @@ from rich.markup import escape
 
 from pvla.cli.console import JsonOption, QuietOption, SeedOption, Terminal, VerboseOption
 from pvla.cli.data_convert import convert
+from pvla.cli.data_export import export
+from pvla.cli.data_features import features
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,7 +26,7 @@ PathArgument = Annotated[Path | None, typer.Argument(help="The dataset; else the
 def register(app: typer.Typer) -> None:
     """Add the command group `data`."""
     group = typer.Typer(no_args_is_help=True, help="Make, inspect, check and show datasets.")
-    for command in (demo, convert, info, validate, view):
+    for command in (demo, convert, info, validate, view, features, export):
         group.command(command.__name__)(command)
     app.add_typer(group, name="data")
 

@@ -50,10 +50,9 @@ def convert(
     Exits with 0 if all that the source should have was converted, with 1 if something is missing or damaged there (the
     report lists it, and what is whole was converted), with 2 if nothing could be.
     """
-    from pvla.datasets.convert.conversion import Part
     from pvla.datasets.convert.conversion import convert as run
     from pvla.datasets.convert.source import Choices
-    from pvla.datasets.pool import OnRay, in_processes
+    from pvla.datasets.pool import OnRay, Part, in_processes
     from pvla.errors import InputError
 
     terminal = Terminal(as_json, verbose, quiet)

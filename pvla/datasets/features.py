@@ -19,6 +19,7 @@ import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
 from pvla.datasets.files import dataset_lock, remove_leftovers, seal, write_atomic
+from pvla.datasets.pool import Part
 from pvla.datasets.schema import Name
 from pvla.datasets.shard import READ_ERRORS, file_image, memory_file, open_shard
 from pvla.datasets.store import ShardFiles, Store
@@ -28,6 +29,7 @@ Half = npt.NDArray[np.float16]
 FEATURES: Final = "features"
 INSTRUCTIONS: Final = "instructions.h5"
 MAX_SHARD_BYTES: Final = 64 << 20
+_MARK: Final = "unfinished"
 _name = TypeAdapter(Name)
 
 
@@ -41,6 +43,37 @@ def features_folder(path: Path, key: str) -> Path:
         return path / FEATURES / _name.validate_python(key)
     except ValidationError as error:
         raise InputError(f"Features cannot be kept under the key {key!r}: it is no plain name.") from error
+
+
+def set_unfinished_features(path: Path, key: str, part: Part, *, finished: bool) -> None:
+    """Mark a part of the features of encoder `key` as begun or as finished; who begins first names all parts.
+
+    Raises:
+        InputError: the key cannot be a folder's name.
+        RunFault: the mark cannot be written.
+    """
+    folder = features_folder(path, key)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with dataset_lock(path):
+            if finished:
+                (folder / _mark(part)).unlink(missing_ok=True)
+                return
+            fresh = not any(folder.iterdir())
+            for number in range(1, part.of + 1) if fresh else [part.number]:
+                (folder / _mark(Part(number, part.of))).touch()
+    except OSError as error:
+        raise RunFault(f"Cannot write in {folder}: {error.strerror or error}.") from error
+
+
+def unfinished_features(path: Path) -> list[str]:
+    """The parts of features that were begun and not finished, in words."""
+    marks = sorted((path / FEATURES).glob(f"*/{_MARK}-*"))
+    return [f"part {mark.name.removeprefix(_MARK + '-')} of features/{mark.parent.name}" for mark in marks]
+
+
+def _mark(part: Part) -> str:
+    return f"{_MARK}-{part.number}-of-{part.of}"
 
 
 class FeatureWriter:

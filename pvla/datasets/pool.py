@@ -12,10 +12,11 @@ import signal
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
+from dataclasses import dataclass
 from functools import cache
 from threading import Thread
 from typing import Any, Final, Generic, Protocol, TypeVar
@@ -30,6 +31,34 @@ Item = TypeVar("Item")
 Result_co = TypeVar("Result_co", covariant=True)
 Work = Callable[[list[Item]], Result_co]
 """Does a batch and seals what came of it."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Which share of the episodes this machine works on: every `of`-th, from `number` on, counted from 1."""
+
+    number: int = 1
+    of: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= self.of:
+            raise InputError(f"There is no part {self.number} of {self.of}: give 1/{self.of} to {self.of}/{self.of}.")
+
+    @classmethod
+    def parse(cls, text: str) -> Part:
+        """From `i/n`.
+
+        Raises:
+            InputError: the text says something else, or there is no such part.
+        """
+        number, slash, of = text.partition("/")
+        if not (slash and number.isdecimal() and of.isdecimal()):
+            raise InputError(f"A part is written i/n, as 2/8 for the second of eight, not {text!r}.")
+        return cls(int(number), int(of))
+
+    def of_items(self, items: Sequence[Item]) -> list[Item]:
+        """The items of this share."""
+        return list(items[self.number - 1 :: self.of])
 
 
 class Job(Protocol[Item, Result_co]):

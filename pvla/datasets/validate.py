@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pvla.datasets import index
 from pvla.datasets.checks import RECORD_AGAIN, EpisodeCheck, Problem
+from pvla.datasets.features import unfinished_features
 from pvla.datasets.schema import DatasetInfo, EpisodeEntry
 from pvla.datasets.shard import READ_ERRORS, open_shard, read_entry
 from pvla.datasets.store import Store
@@ -81,6 +82,7 @@ def _usable_problems(store: Store) -> Iterator[Problem]:
 
 def _dataset_problems(path: Path, info: DatasetInfo, on_progress: Progress) -> Iterator[Problem]:
     yield from _unfinished(info)
+    yield from _unfinished_features(path)
     yield from _lost_shards(path, info)
     shards = index.sealed_shards(path)
     found: list[EpisodeEntry] = []
@@ -98,6 +100,11 @@ def _unfinished(info: DatasetInfo) -> Iterator[Problem]:
     if info.unfinished:
         what = f"the dataset is half made: {', '.join(info.unfinished)} did not come to the end"
         yield Problem("", index.INDEX, what, "run the same command again with --resume")
+
+
+def _unfinished_features(path: Path) -> Iterator[Problem]:
+    for part in unfinished_features(path):
+        yield Problem("", index.INDEX, f"{part} did not come to the end", "run `pvla data features` again")
 
 
 def _lost_shards(path: Path, info: DatasetInfo) -> Iterator[Problem]:

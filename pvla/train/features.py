@@ -23,7 +23,7 @@ def cache_features(
     Raises:
         InputError: the dataset lacks a camera that the encoder wants, or has it in another size.
     """
-    _check_cameras(store, encoders.vision)
+    check_cameras(store, encoders.vision)
     present = FeatureStore(store.path, encoders.key)
     missing = present.missing(store)
     with FeatureWriter(store.path, encoders.key) as writer:
@@ -31,10 +31,20 @@ def cache_features(
             writer.add(name, episode_features(store.episode(name), encoders.vision))
             if on_episode is not None:
                 on_episode(i + 1, len(missing))
-        texts = _texts(store) - set(present.instructions)
-        if texts:
-            writer.add_instructions(instruction_features(sorted(texts), encoders))
+    add_instructions(store, encoders)
     return FeatureStore(store.path, encoders.key)
+
+
+def add_instructions(store: Store, encoders: Encoders) -> None:
+    """Compute the token states of the instructions that have none yet.
+
+    Raises:
+        RunFault: the table cannot be written.
+    """
+    texts = _texts(store) - set(FeatureStore(store.path, encoders.key).instructions)
+    if texts:
+        with FeatureWriter(store.path, encoders.key) as writer:
+            writer.add_instructions(instruction_features(sorted(texts), encoders))
 
 
 @torch.no_grad()
@@ -65,7 +75,12 @@ def _texts(store: Store) -> set[str]:
     return spoken | {text for task in store.info.tasks for text in task.instructions}
 
 
-def _check_cameras(store: Store, vision: VisionEncoder) -> None:
+def check_cameras(store: Store, vision: VisionEncoder) -> None:
+    """Whether the dataset has the pictures that the encoder wants.
+
+    Raises:
+        InputError: it lacks a camera, or has it in another size.
+    """
     sizes = {c.name: (c.height, c.width) for c in store.info.cameras}
     for camera in vision.config.cameras:
         if sizes.get(camera.name) != (camera.size, camera.size):

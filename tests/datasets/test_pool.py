@@ -67,5 +67,5 @@ def test_a_cluster_gives_the_same(tmp_path: Path) -> None:
 
 def test_a_cluster_that_is_not_there(tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="ray is not installed")
-    with pytest.raises(InputError, match="no Ray cluster at 127.0.0.1:1"):
+    with pytest.raises(InputError, match=r"no Ray cluster at 127\.0\.0\.1:1"):
         list(OnRay("127.0.0.1:1")(Squares(tmp_path), [[1]], 1))

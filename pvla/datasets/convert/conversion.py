@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +21,7 @@ from pvla.datasets.convert.report import Report, Tally
 from pvla.datasets.convert.source import Choices, EpisodeRef, Source
 from pvla.datasets.convert.workers import ConversionJob
 from pvla.datasets.files import write_atomic
-from pvla.datasets.pool import Runner, in_processes, in_this_process
+from pvla.datasets.pool import Part, Runner, in_processes, in_this_process
 from pvla.datasets.schema import DatasetInfo
 from pvla.datasets.store import Store
 from pvla.datasets.writer import StoreWriter
@@ -30,40 +30,6 @@ from pvla.errors import InputError
 
 BATCH: Final = 16
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Part:
-    """Which share of the episodes this machine converts: every `of`-th, from `number` on, counted from 1."""
-
-    number: int = 1
-    of: int = 1
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.number <= self.of:
-            raise InputError(f"There is no part {self.number} of {self.of}: give 1/{self.of} to {self.of}/{self.of}.")
-
-    @classmethod
-    def parse(cls, text: str) -> Part:
-        """From `i/n`.
-
-        Raises:
-            InputError: the text says something else, or there is no such part.
-        """
-        number, slash, of = text.partition("/")
-        if not (slash and number.isdecimal() and of.isdecimal()):
-            raise InputError(f"A part is written i/n, as 2/8 for the second of eight, not {text!r}.")
-        return cls(int(number), int(of))
-
-    @property
-    def name(self) -> str:
-        """How `dataset.json` calls it while it is unfinished."""
-        return "the conversion" if self.of == 1 else f"part {self.number} of {self.of} of the conversion"
-
-    @property
-    def report_file(self) -> str:
-        """The file of its report in the dataset's folder."""
-        return "conversion.json" if self.of == 1 else f"conversion-{self.number}-of-{self.of}.json"
 
 
 def convert(
@@ -103,12 +69,22 @@ def convert(
     path, out, part, choices = Path(path), Path(out), part or Part(), choices or Choices()
     _check_place(path, out, resume or part.of > 1)
     source = open_source(path, format, choices)
-    refs = source.refs[part.number - 1 :: part.of]
+    refs = part.of_items(source.refs)
     if not refs:
         raise InputError(f"{path} is {source.format}, but none of its episodes is there{_why(source)}.")
     conversion = _Conversion(source, refs, choices, out, part)
     conversion.run(workers, runner, on_progress or (lambda done, total: None))
     return conversion.finish(started)
+
+
+def _named(part: Part) -> str:
+    """How `dataset.json` calls a part that is unfinished."""
+    return "the conversion" if part.of == 1 else f"part {part.number} of {part.of} of the conversion"
+
+
+def _report_file(part: Part) -> str:
+    """The file of a part's report in the dataset's folder."""
+    return "conversion.json" if part.of == 1 else f"conversion-{part.number}-of-{part.of}.json"
 
 
 class _Conversion:
@@ -141,15 +117,15 @@ class _Conversion:
 
     def finish(self, started: float) -> Report:
         info = index.rebuild_index(self.out)
-        index.set_unfinished(self.out, lambda parts: [name for name in parts if name != self.part.name])
+        index.set_unfinished(self.out, lambda parts: [name for name in parts if name != _named(self.part)])
         seconds = time.monotonic() - started
         named = "" if self.part.of == 1 else f"{self.part.number}/{self.part.of}"
-        report = Report(self.source, self.tally, info, named, self.part.report_file, seconds, self.added)
-        write_atomic(self.out / self.part.report_file, to_json(report.document()).encode())
+        report = Report(self.source, self.tally, info, named, _report_file(self.part), seconds, self.added)
+        write_atomic(self.out / _report_file(self.part), to_json(report.document()).encode())
         if not self.tally.episodes_out:
             raise InputError(
                 f"None of the {len(self.refs)} episodes of {self.source.path} could be converted"
-                f"{_why(self.source, self.tally)}; {self.out / self.part.report_file} lists why."
+                f"{_why(self.source, self.tally)}; {self.out / _report_file(self.part)} lists why."
             )
         return report
 
@@ -173,9 +149,9 @@ def _join(out: Path, info: DatasetInfo, part: Part) -> set[str]:
     else:
         fresh = True
     ids = StoreWriter(out, info, index_on_close=False).ids
-    names = [Part(number, part.of).name for number in range(1, part.of + 1)]
+    names = [_named(Part(number, part.of)) for number in range(1, part.of + 1)]
     # Who comes first names all parts, so that the dataset is not whole before the last of them is.
-    index.set_unfinished(out, lambda there: names if fresh else sorted({*there, part.name}))
+    index.set_unfinished(out, lambda there: names if fresh else sorted({*there, _named(part)}))
     return ids
 
 

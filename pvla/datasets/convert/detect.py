@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-from pvla.datasets.convert.source import Choices, Source
+from pvla.datasets.convert.source import Choices, Source, plain_text
 from pvla.datasets.shard import READ_ERRORS
 from pvla.errors import InputError
 
@@ -68,10 +68,18 @@ def open_source(path: Path, format: str = "auto", choices: Choices | None = None
     """
     choices = choices or Choices()
     try:
-        return _format(path, format).open(path, choices)
+        return _with_plain_names(_format(path, format).open(path, choices))
     except READ_ERRORS as error:
         detail = (str(error).splitlines() or [""])[0]
         raise InputError(f"{path} cannot be opened ({type(error).__name__}: {detail}): is it whole?") from error
+
+
+def _with_plain_names(source: Source) -> Source:
+    """Names of files can be bytes that are no text; what is stored and printed is text."""
+    source.refs = [replace(ref, source_id=plain_text(ref.source_id)) for ref in source.refs]
+    source.findings = [replace(found, where=plain_text(found.where)) for found in source.findings]
+    source.info = source.info.model_copy(update={"source": plain_text(source.info.source)})
+    return source
 
 
 def _format(path: Path, name: str) -> Format:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from pvla.datasets.convert import noops
 from pvla.datasets.convert.pictures import encoded, longest_still
-from pvla.datasets.convert.source import Choices, Damaged, EpisodeRef, Finding, Source, SourceEpisode
+from pvla.datasets.convert.source import Choices, Damaged, EpisodeRef, Finding, Source, SourceEpisode, plain_text
 from pvla.datasets.schema import DatasetInfo, EpisodeEntry
 from pvla.datasets.shard import READ_ERRORS, EpisodeData
 from pvla.errors import InputError
@@ -40,6 +40,7 @@ class Outcome:
         digest: sha256 of actions and states as the source has them: equal in episodes that are copies.
         rate_hz: frames a second by its time stamps, 0 if it has none.
         findings: what is to be reported.
+        earlier: the notes that the source had of it.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Outcome:
     digest: str = ""
     rate_hz: float = 0.0
     findings: list[Finding] = field(default_factory=list)
+    earlier: str = ""
 
     def to_text(self) -> str:
         """As the notes of the episode in the store."""
@@ -104,8 +106,9 @@ class _Preparation:
             self._say("dropped" if self.frames_in else "damaged", what)
             return None, self._outcome(0, digest, 0.0)
         images = self._images(keep)
-        outcome = self._outcome(int(keep.sum()), digest, _rate(times))
-        return EpisodeData(self._entry(outcome), images, self._columns(keep, times), outcome.to_text()), outcome
+        entry = self._entry(int(keep.sum()))
+        outcome = self._outcome(entry.length, digest, _rate(times))
+        return EpisodeData(entry, images, self._columns(keep, times), outcome.to_text()), outcome
 
     def _check_columns(self) -> None:
         """Shapes as declared, and no value of action or state that is not finite."""
@@ -203,20 +206,30 @@ class _Preparation:
             columns[f"extras/{name}"] = rows[keep].astype(np.float32)
         return columns
 
-    def _entry(self, outcome: Outcome) -> EpisodeEntry:
+    def _entry(self, length: int) -> EpisodeEntry:
         return EpisodeEntry(
             id=self.ref.id,
             shard="shard",
-            length=outcome.frames_out,
-            instruction=self.episode.instruction or self.choices.instruction or "",
-            task=self.episode.task,
+            length=length,
+            instruction=self._instruction(),
+            task=None if self.episode.task is None else plain_text(self.episode.task),
             success=self.episode.success,
             source_id=self.ref.source_id,
+            interrupted=self.episode.interrupted,
         )
+
+    def _instruction(self) -> str:
+        """The text without what HDF5 cannot keep: NUL, and halves of surrogate pairs."""
+        given = self.episode.instruction or self.choices.instruction or ""
+        kept = plain_text(given)
+        if kept != given:
+            self._say("suspicious", "the instruction has characters that are no text: they were left away or replaced")
+        return kept
 
     def _outcome(self, frames_out: int, digest: str, rate_hz: float) -> Outcome:
         ids = (self.ref.id, self.ref.source_id)
-        return Outcome(*ids, self.frames_in, frames_out, self.noops, digest, rate_hz, self.findings)
+        counts = (self.frames_in, frames_out, self.noops)
+        return Outcome(*ids, *counts, digest, rate_hz, self.findings, plain_text(self.episode.notes))
 
     def _say(self, kind: Any, what: str, detail: str = "") -> None:
         where = f"{self.ref.source_id}: {detail}" if detail else self.ref.source_id

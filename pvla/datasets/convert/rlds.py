@@ -360,7 +360,7 @@ class _Reading:
         if isinstance(values, list):
             return [bytes(text).decode(errors="replace") for text in values]
         # Language Table has its text as code points, padded with zeros.
-        rows = np.asarray(values).reshape(self.length, -1)
+        rows: npt.NDArray[Any] = np.asarray(values).reshape(self.length, -1)
         return [bytes(row[row > 0].astype(np.uint8)).decode(errors="replace") for row in rows]
 
     def _success(self) -> bool | None:

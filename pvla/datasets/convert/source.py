@@ -77,6 +77,8 @@ class SourceEpisode:
         extras: (T, n) by name.
         task: a name for what is done, None if unknown.
         success: whether it was done, None if unknown.
+        interrupted: recording ended before the episode did.
+        notes: what its maker wrote down about it.
         findings: what is worth a line in the report.
         frames_in: frames in the source, if a reader's rule has left away some; else T.
     """
@@ -89,6 +91,8 @@ class SourceEpisode:
     extras: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     task: str | None = None
     success: bool | None = None
+    interrupted: bool = False
+    notes: str = ""
     findings: list[Finding] = field(default_factory=list)
     frames_in: int | None = None
 
@@ -143,6 +147,11 @@ class Source(ABC):
         Raises:
             Damaged: it is there, but cannot be read; any of `pvla.datasets.shard.READ_ERRORS` means the same.
         """
+
+
+def plain_text(text: str) -> str:
+    """`text` without what no file and no terminal takes: NUL is left away, halves of surrogate pairs become "?"."""
+    return text.replace("\0", "").encode(errors="replace").decode()
 
 
 def plain_name(text: str) -> str:

@@ -15,9 +15,10 @@ import pytest
 from rlds_fixtures import make_rlds
 
 from pvla.datasets import index
-from pvla.datasets.convert.conversion import Part, convert
+from pvla.datasets.convert.conversion import convert
 from pvla.datasets.convert.source import Choices
 from pvla.datasets.files import dataset_lock
+from pvla.datasets.pool import Part
 from pvla.datasets.store import Store
 from pvla.datasets.validate import check_usable, validate
 from pvla.errors import InputError
@@ -128,9 +129,7 @@ def test_one_damaged_episode_is_listed_and_the_others_are_converted(tmp_path: Pa
     assert errors(tmp_path / "out") == []
 
 
-def test_a_resumed_conversion_reports_what_an_uninterrupted_one_does(
-    tmp_path: Path, source: Path, whole: Path
-) -> None:
+def test_a_resumed_conversion_reports_what_an_uninterrupted_one_does(tmp_path: Path, source: Path, whole: Path) -> None:
     out = tmp_path / "out"
     convert(source, out, workers=0, part=Part(1, 1))
     lost = sorted((out / index.SHARDS).iterdir())[0]

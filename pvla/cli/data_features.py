@@ -1,0 +1,61 @@
+"""`pvla data features`: what the frozen encoders see in a dataset, computed once."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from pvla.cli.console import JsonOption, QuietOption, Terminal, VerboseOption
+
+
+def features(
+    path: Annotated[Path | None, typer.Argument(help="The dataset; else the one under data/.")] = None,
+    preset: Annotated[str, typer.Option(help="Name or TOML file of the preset whose encoders are meant.")] = "tiny",
+    workers: Annotated[int, typer.Option(min=0, help="Processes; 0 means one a core.")] = 0,
+    shard: Annotated[str | None, typer.Option(metavar="i/n", help="Only every n-th episode, from the i-th on.")] = None,
+    ray: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Work on this Ray cluster; local starts one here.")
+    ] = None,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Compute the frozen encoders' features into files beside the dataset; what is there already is kept.
+
+    Training does this by itself, in one process. A stopped run goes on where it stopped.
+    """
+    from pvla.errors import InputError
+
+    if missing := [name for name in ("torch", "safetensors") if find_spec(name) is None]:
+        raise InputError(f"Features need {' and '.join(missing)}, which are not installed: pip install -e '.[train]'.")
+    from pvla.core.presets import load_preset
+    from pvla.datasets.find import find_dataset
+    from pvla.datasets.pool import OnRay, Part, in_processes
+    from pvla.train.feature_job import compute_features
+
+    terminal = Terminal(as_json, verbose, quiet)
+    dataset = find_dataset(path)
+    with terminal.progress() as display:
+        task = display.add_task("episodes", total=None)
+        made = compute_features(
+            dataset,
+            load_preset(preset),
+            workers=workers or len(os.sched_getaffinity(0)),
+            part=Part.parse(shard) if shard else None,
+            runner=OnRay(ray) if ray else in_processes,
+            on_progress=lambda done, total: display.update(task, completed=done, total=total),
+        )
+    document = {"schema_version": 1, "path": made.folder, "episodes": len(made.ids), "texts": len(made.instructions)}
+    terminal.result(
+        document,
+        lambda console: console.print(
+            f"{escape(str(made.folder))} has the features of {len(made.ids)} episodes and "
+            f"{len(made.instructions)} instructions.",
+            soft_wrap=True,
+        ),
+    )

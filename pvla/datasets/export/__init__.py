@@ -1,0 +1,1 @@
+"""The store out: datasets in the formats of others."""
