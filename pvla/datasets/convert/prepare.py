@@ -118,7 +118,8 @@ class _Preparation:
         for name, rows in given.items():
             if rows.shape != (self.length, widths[name]):
                 raise Damaged(f"Its {name} has the shape {rows.shape}, not {(self.length, widths[name])}.")
-            bad = np.argwhere(~np.isfinite(rows.astype(np.float64)))
+            with np.errstate(over="ignore"):  # as the store keeps them: 1e300 is no number there
+                bad = np.argwhere(~np.isfinite(rows.astype(np.float32)))
             if len(bad):
                 frame, column = bad[0]
                 more = f", and {len(bad) - 1} more such values" if len(bad) > 1 else ""
@@ -203,7 +204,8 @@ class _Preparation:
         # Dropped frames leave no gap: what is trained on this sees evenly spaced frames, as at run time.
         columns["timestamp"] = times[: int(keep.sum())] if self.noops else times[keep]
         for name, rows in self.episode.extras.items():
-            columns[f"extras/{name}"] = rows[keep].astype(np.float32)
+            with np.errstate(over="ignore"):
+                columns[f"extras/{name}"] = rows[keep].astype(np.float32)
         return columns
 
     def _entry(self, length: int) -> EpisodeEntry:

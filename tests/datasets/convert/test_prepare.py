@@ -75,6 +75,7 @@ def test_a_sound_episode_goes_through_unchanged() -> None:
         ({"action": np.full((T, 3), np.nan)}, "action is nan in frame 0, column 0, and 35 more"),
         ({"action": numbers(0, T, 2)}, r"action has the shape \(12, 2\), not \(12, 3\)"),
         ({"state": np.full((T, 3), np.inf)}, "state is inf"),
+        ({"action": np.full((T, 3), 1e300)}, r"action is 1e\+300"),
         ({"state": None}, "no state"),
         ({"images": {}}, "no pictures of camera head"),
         ({"images": {"head": [picture(0, t) for t in range(T - 1)]}}, "11 pictures for 12 actions"),
