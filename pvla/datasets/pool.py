@@ -251,5 +251,5 @@ def _ray() -> Any:
         import ray
         import ray.util
     except ImportError:
-        raise InputError('Working on a Ray cluster needs ray: pip install "pvla[cluster]".') from None
+        raise InputError('Working on a Ray cluster needs ray: pip install -e ".[cluster]".') from None
     return ray

@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-from pvla.datasets.convert.source import Choices, Source, plain_text
+from pvla.datasets.convert.source import UNREADABLE, Choices, Source, first_line, plain_text
 from pvla.datasets.shard import READ_ERRORS
 from pvla.errors import InputError
 
@@ -69,9 +69,8 @@ def open_source(path: Path, format: str = "auto", choices: Choices | None = None
     choices = choices or Choices()
     try:
         return _with_plain_names(_format(path, format).open(path, choices))
-    except READ_ERRORS as error:
-        detail = (str(error).splitlines() or [""])[0]
-        raise InputError(f"{path} cannot be opened ({type(error).__name__}: {detail}): is it whole?") from error
+    except UNREADABLE as error:
+        raise InputError(f"{path} cannot be opened ({first_line(error)}): is it whole?") from error
 
 
 def _with_plain_names(source: Source) -> Source:

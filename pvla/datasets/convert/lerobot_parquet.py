@@ -41,7 +41,7 @@ def _module(name: str) -> Any:
         return import_module(name)
     except ImportError as error:
         raise InputError(
-            'Parquet files of LeRobot need pyarrow, which is not installed: pip install "pvla[data]".'
+            'Parquet files of LeRobot need pyarrow, which is not installed: pip install -e ".[data]".'
         ) from error
 
 

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Any, Final
 
 import numpy as np
@@ -32,7 +33,7 @@ MAX_MEMBER: Final = 1 << 24
 _MAX_MEMBERS: Final = 256
 _UNREADABLE: Final = (
     *(OSError, ValueError, EOFError, KeyError, TypeError, RuntimeError, MemoryError),
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, SyntaxError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, SyntaxError, TokenError),
 )
 
 

@@ -8,23 +8,30 @@ from dataclasses import asdict, dataclass, field
 from itertools import compress
 from typing import Any, Final
 
-import av
 import numpy as np
 import numpy.typing as npt
 
 from pvla.datasets.convert import noops
 from pvla.datasets.convert.pictures import encoded, longest_still
-from pvla.datasets.convert.source import Choices, Damaged, EpisodeRef, Finding, Source, SourceEpisode, plain_text
+from pvla.datasets.convert.source import (
+    UNREADABLE,
+    Choices,
+    Damaged,
+    EpisodeRef,
+    Finding,
+    Source,
+    SourceEpisode,
+    first_line,
+    plain_text,
+)
 from pvla.datasets.schema import DatasetInfo, EpisodeEntry
-from pvla.datasets.shard import READ_ERRORS, EpisodeData
+from pvla.datasets.shard import EpisodeData
 from pvla.errors import InputError
 
 MIN_FRAMES: Final = 2
 _JUMP: Final = 2.5  # frame periods between two frames that count as a jump
 _RATE_TOLERANCE: Final = 0.1
 _STILL_S: Final = 2.0  # equal pictures for longer than that are suspicious
-_UNREADABLE: Final = (*READ_ERRORS, EOFError, ArithmeticError, AttributeError, AssertionError, av.FFmpegError)
-"""What readers, and the libraries below them, raise on files whose bytes were changed."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +84,8 @@ def prepare(source: Source, ref: EpisodeRef, choices: Choices) -> tuple[EpisodeD
         return _Preparation(source.info, ref, source.read(ref), choices).result()
     except InputError as error:
         return None, _lost(ref, str(error).rstrip("."))
-    except _UNREADABLE as error:
-        detail = (str(error).splitlines() or [""])[0]
-        return None, _lost(ref, f"it cannot be read ({type(error).__name__}: {detail})")
+    except UNREADABLE as error:
+        return None, _lost(ref, f"it cannot be read ({first_line(error)})")
 
 
 def _lost(ref: EpisodeRef, why: str) -> Outcome:

@@ -10,12 +10,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from tokenize import TokenError
+from typing import Any, ClassVar, Final, Literal
 
+import av
 import numpy as np
 import numpy.typing as npt
 
 from pvla.datasets.schema import DatasetInfo
+from pvla.datasets.shard import READ_ERRORS
 from pvla.errors import InputError
 
 FindingKind = Literal["missing", "damaged", "dropped", "left out", "assumed", "suspicious"]
@@ -24,6 +27,12 @@ left out: data that the store has no place for. assumed: the source does not say
 
 LOST: tuple[FindingKind, ...] = ("missing", "damaged")
 """Findings that mean that data the source should have is not in the store."""
+
+UNREADABLE: Final = (
+    *READ_ERRORS,
+    *(EOFError, ArithmeticError, AttributeError, AssertionError, SyntaxError, TokenError, av.FFmpegError),
+)
+"""What readers, and the libraries below them, raise on files whose bytes were changed."""
 
 Rgb = npt.NDArray[np.uint8]
 Frame = bytes | Rgb
@@ -145,8 +154,13 @@ class Source(ABC):
         """One episode; its pictures may be read later, while they are drawn from `images`.
 
         Raises:
-            Damaged: it is there, but cannot be read; any of `pvla.datasets.shard.READ_ERRORS` means the same.
+            Damaged: it is there, but cannot be read; any of `UNREADABLE` means the same.
         """
+
+
+def first_line(error: BaseException) -> str:
+    """Kind and first line of what a library says: the rest of it is for its own developers."""
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
 
 
 def plain_text(text: str) -> str:

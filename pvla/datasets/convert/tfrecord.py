@@ -89,6 +89,6 @@ def _crc32c() -> Callable[[bytes], int]:
     try:
         from google_crc32c import value
     except ImportError:
-        raise InputError('Reading TFRecord files needs google-crc32c: pip install "pvla[data]".') from None
+        raise InputError('Reading TFRecord files needs google-crc32c: pip install -e ".[data]".') from None
     crc32c: Callable[[bytes], int] = value
     return crc32c

@@ -144,8 +144,8 @@ def damage(folder: Path, rng: Rng) -> str:
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     file = files[int(rng.integers(len(files)))]
     if file.name.startswith("episode_") and file.suffix == ".hdf5" and rng.random() < 0.1:
-        # Nothing declares how many files there should be: only that one is absent among others can be told.
-        return remove(files[0], rng)
+        # Nothing declares how many files there should be: only a gap in their numbers can be told.
+        return remove(files[1], rng)
     ways = [flip, truncate, blank, *([alter] * 3 if file.suffix == ".hdf5" else [remove])]
     return ways[int(rng.integers(len(ways)))](file, rng)
 

@@ -140,3 +140,12 @@ def test_changed_bytes_are_damaged(tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_bytes(data)
     with pytest.raises(Damaged), open_npz(tmp_path / "a.npz") as arrays:
         arrays.read("x")
+
+
+def test_a_header_of_zeros_is_damaged(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.arange(300))
+    data = bytearray((tmp_path / "a.npy").read_bytes())
+    data[57:500] = bytes(443)  # numpy raises a TokenError on this one
+    (tmp_path / "a.npy").write_bytes(data)
+    with pytest.raises(Damaged, match=r"a\.npy"):
+        load_npy(tmp_path / "a.npy")
