@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pvla.datasets.convert.oxe import row_for
+from pvla.datasets.convert.oxe.table import row_for
 from pvla.datasets.mixtures import PRESETS, Mixture, MixturePart
 from pvla.errors import InputError
 

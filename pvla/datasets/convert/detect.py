@@ -50,12 +50,12 @@ class Format:
 
 
 FORMATS: Final = (
-    Format("lerobot", "LeRobot v2.1 or v3.0: a folder with meta/info.json", "lerobot"),
-    Format("rlds", "RLDS: TFRecord files, with features.json beside them", "rlds"),
-    Format("calvin", "CALVIN: a folder with episode_0000000.npz and so on", "calvin"),
-    Format("libero", "LIBERO: HDF5 with data/demo_0/obs/agentview_rgb", "libero"),
-    Format("robomimic", "robomimic: HDF5 with data/demo_0/actions", "robomimic"),
-    Format("aloha", "ALOHA or ARX teleoperation: HDF5 with action and observations/qpos", "aloha"),
+    Format("lerobot", "LeRobot v2.1 or v3.0: a folder with meta/info.json", "lerobot.reader"),
+    Format("rlds", "RLDS: TFRecord files, with features.json beside them", "rlds.reader"),
+    Format("calvin", "CALVIN: a folder with episode_0000000.npz and so on", "calvin.reader"),
+    Format("libero", "LIBERO: HDF5 with data/demo_0/obs/agentview_rgb", "hdf5.libero"),
+    Format("robomimic", "robomimic: HDF5 with data/demo_0/actions", "hdf5.robomimic"),
+    Format("aloha", "ALOHA or ARX teleoperation: HDF5 with action and observations/qpos", "hdf5.aloha"),
 )
 """In the order in which they are tried: the more particular first."""
 

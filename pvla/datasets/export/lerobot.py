@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pvla.datasets.convert.lerobot_meta import INFO
-from pvla.datasets.convert.lerobot_parquet import parquet
-from pvla.datasets.convert.lerobot_side import DATASET, WORK
+from pvla.datasets.convert.lerobot.meta import INFO
+from pvla.datasets.convert.lerobot.parquet import parquet
+from pvla.datasets.convert.lerobot.side import DATASET, WORK
 from pvla.datasets.export.lerobot_meta import write_meta
 from pvla.datasets.export.lerobot_parts import Part, is_made, make, parts_of
 from pvla.datasets.export.lerobot_plan import Plan

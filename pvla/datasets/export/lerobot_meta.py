@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from pvla.datasets.convert import lerobot_side as side
-from pvla.datasets.convert.lerobot_meta import INFO
-from pvla.datasets.convert.lerobot_parquet import parquet, pyarrow
+from pvla.datasets.convert.lerobot import side
+from pvla.datasets.convert.lerobot.meta import INFO
+from pvla.datasets.convert.lerobot.parquet import parquet, pyarrow
 from pvla.datasets.export import lerobot_stats as stats
 from pvla.datasets.export.lerobot_parts import Part, counts_of
 from pvla.datasets.export.lerobot_plan import CHUNK, VERSION, Group, Plan, rate
@@ -125,7 +125,7 @@ def _write_tasks(plan: Plan, out: Path) -> None:
 
 
 def _write_side(plan: Plan, store: Store, out: Path) -> None:
-    """What LeRobot has no place for, see `pvla.datasets.convert.lerobot_side`."""
+    """What LeRobot has no place for, see `pvla.datasets.convert.lerobot.side`."""
     info = side.SideInfo(fingerprint=plan.fingerprint, cameras=plan.cameras, extras=plan.extras, info=plan.info)
     (out / side.FOLDER).mkdir(parents=True, exist_ok=True)
     write_atomic(out / side.DATASET, info.model_dump_json(indent=1).encode())

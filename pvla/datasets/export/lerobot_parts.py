@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pvla.datasets.convert.lerobot_side import WORK
+from pvla.datasets.convert.lerobot.side import WORK
 from pvla.datasets.export import lerobot_stats as stats
 from pvla.datasets.export.lerobot_codec import encode
 from pvla.datasets.export.lerobot_plan import Group, Plan

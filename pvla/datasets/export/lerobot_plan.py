@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from pvla.datasets.convert.lerobot_side import TIME
+from pvla.datasets.convert.lerobot.side import TIME
 from pvla.datasets.export.lerobot_codec import codec_of
 from pvla.datasets.index import SHARDS, file_sha256
 from pvla.datasets.schema import DatasetInfo, EpisodeEntry

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pvla.datasets.convert.lerobot_parquet import parquet, pyarrow
-from pvla.datasets.convert.lerobot_side import TIME
+from pvla.datasets.convert.lerobot.parquet import parquet, pyarrow
+from pvla.datasets.convert.lerobot.side import TIME
 from pvla.datasets.export.lerobot_plan import ACTION, STATE, Group, Plan
 from pvla.datasets.store import Episode, Store
 

@@ -1,0 +1,1 @@
+"""HDF5 readers: robomimic, LIBERO, ALOHA and ARX, and what they share."""

@@ -1,0 +1,371 @@
+"""HDF5 of teleoperated arms: ALOHA as ACT's recorder writes it, ARX's collectors, and their relatives.
+
+One episode a file: `action` (T, A), `observations/qpos` (T, S), mostly qvel and effort, and the pictures of a camera
+in `observations/images/<camera>`: raw u8 (T, h, w, 3), JPEG in rows that are padded with zeros, or bytes of any length
+(ACT, record_episodes.py; Mobile ALOHA, `compress`). Relatives have several episodes in groups `data/demo_<i>`, cameras
+in `observations/rgb_images` or `color_images`, an arm each in `robot_0`, `robot_1`, or leader and follower in `master`
+and `puppet`. ALOHA records 50 frames a second, and its grippers from 0, closed, to 1, open. ARX's collectors write the
+instruction (`task`) and `frame_rate` into attributes, and their grippers in motor units; what they record as action is
+the position that the arm has in the same frame.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Final, Literal
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from pvla.datasets.convert.hdf5 import robosuite
+from pvla.datasets.convert.hdf5.files import clean, has, names, number, rows, text
+from pvla.datasets.convert.hdf5.layout import Anatomy, Census, by_name, cameras
+from pvla.datasets.convert.hdf5.source import (
+    Hdf5Source,
+    Layout,
+    alike,
+    anatomies,
+    any_file,
+    common_fps,
+    only_unreadable,
+    refs,
+    scan,
+)
+from pvla.datasets.convert.source import Choices, Damaged, EpisodeRef, Finding, SourceEpisode
+from pvla.datasets.schema import ActionSpace, DatasetInfo
+from pvla.datasets.shard import READ_ERRORS
+from pvla.errors import InputError
+
+FPS: Final = 50.0
+_ACTIONS: Final = ("action", "actions", "qaction", "master/joint_position")
+_STATES: Final = ("observations/qpos", "observations/state", "puppet/joint_position")
+_SIDES: Final = ("", "_left", "_right")
+_ARM: Final = r"(?:robot_\d+/)?"
+_PICTURES: Final = re.compile(rf"({_ARM})observations/(?:images|rgb_images|color_images)/(.+)")
+_TABLES: Final = re.compile(r"(depth_)?compress_len|.*_lengths")
+"""Lengths of encoded pictures, which end where their zeros begin."""
+_TIMES: Final = re.compile(r"(observations/)?(timestamps?|time)")
+_ALOHA_JOINTS: Final = ["waist", "shoulder", "elbow", "forearm_roll", "wrist_angle", "wrist_rotate", "gripper"]
+_ARX_JOINTS: Final = [*(f"joint{i}" for i in range(1, 7)), "gripper"]
+_TASK_KEYS: Final = ("task", "language_instruction", "instruction", "language_raw", "task_description")
+_NO_TASK: Final = re.compile(
+    r"data|datasets?|episodes?|demos?|hdf5|h5|raw|train|val|test|tmp|out|output|recordings?", re.IGNORECASE
+)
+_NO_WORDS: Final = re.compile(r"aloha|mobile|static|sim|real|scripted|human|arx|x5|r5|collector\w*|\d{4,}", re.I)
+Gripper = Literal["1 = open, 0 = closed", "as recorded", "none"]
+_GRIPPER_RANGE: Final = (-0.5, 1.5)
+_GRIPPER_OPENS: Final = 0.2
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What is seen in one file.
+
+    Attributes:
+        episodes: their groups, "" for the file itself.
+        action: the datasets of the action.
+        fps: `frame_rate`.
+        task: the instruction.
+        is_arx: whether it was an ARX collector's.
+        gripper: least and greatest value of the last column of the first episode's actions.
+    """
+
+    episodes: list[str]
+    action: tuple[str, ...]
+    fps: float | None
+    task: str | None
+    is_arx: bool
+    gripper: tuple[float, float]
+    anatomies: list[Anatomy]
+
+
+def recognise(path: Path) -> bool:
+    """Whether a file has an action, and observations beside it.
+
+    As the last of the HDF5 formats it also takes what is named .hdf5 and cannot be opened: opening it says why.
+    """
+    return any_file(path, lambda file: _episodes(file) != []) or only_unreadable(path)
+
+
+def open_source(path: Path, choices: Choices) -> AlohaSource:
+    """Open a file, or a folder of them.
+
+    Raises:
+        InputError: none of the files can be read.
+    """
+    looks, findings = scan(path, _look, "ALOHA or ARX teleoperation")
+    looks, others = alike(looks, lambda look: "ARX" if look.is_arx else "ALOHA")
+    is_arx = next(iter(looks.values())).is_arx
+    census = Census([anatomy for look in looks.values() for anatomy in look.anatomies])
+    layout, left_out = _layout(path, census, list(looks.values()))
+    fps, assumed_fps = common_fps([look.fps for look in looks.values()], choices, FPS, "ALOHA records")
+    space, assumed_space = _action_space(census, layout, list(looks.values()), fps, is_arx)
+    state_names = _names(sum(census.columns[path] for path in layout.state), is_arx)
+    instructions, assumed_instructions = _instructions(path, looks, choices)
+    if census.encoded:
+        what = "encoded pictures have the color order that JPEG and PNG define; some recorders swap red and blue: look"
+        findings.append(Finding("assumed", "observations/images", what))
+    return AlohaSource(
+        path,
+        DatasetInfo(
+            name=path.resolve().stem,
+            fps=fps,
+            cameras=cameras(census.pictures, layout.cameras),
+            action_space=space,
+            state_names=state_names,
+            extras=census.widths(layout.extras),
+        ),
+        refs([(name, group) for name, look in looks.items() for group in look.episodes], path),
+        [*findings, *others, *assumed_fps, *assumed_space, *assumed_instructions, *left_out],
+        layout=layout,
+        instructions=instructions,
+        times=_times_path(census.columns),
+        looks_for_copies=choices.action == "as-recorded",
+    )
+
+
+@dataclass
+class AlohaSource(Hdf5Source):
+    """Teleoperation in HDF5.
+
+    Attributes:
+        instructions: by file, for episodes that bring none of their own; none if the user has given one.
+        times: the dataset of the time stamps, if there is one.
+        looks_for_copies: whether to say so if an action is no more than the state of its frame.
+    """
+
+    format: ClassVar[str] = "aloha"
+    instructions: dict[str, str] = field(default_factory=dict)
+    times: str | None = None
+    looks_for_copies: bool = True
+
+    def finish(self, episode: SourceEpisode, group: h5py.Group, ref: EpisodeRef) -> SourceEpisode:
+        """Instruction, success and time; a word where actions only repeat the state."""
+        episode.instruction = _task(group) or _task(group.file) or self.instructions.get(ref.key[0], "")
+        said = number(group, "success")
+        episode.success = None if said is None else bool(said)
+        if self.times:
+            episode.timestamp = seconds(rows(group, self.times)[:, 0], self.info.fps)
+            if episode.timestamp is None:
+                what = f"{self.times}: nothing says what unit it has; frame number / fps stands in its place"
+                episode.findings.append(Finding("left out", ref.source_id, what))
+        if self.looks_for_copies and _is_copy(episode, self.info.action_space.names):
+            what = "its actions are the states of the same frames: convert it with --action next-state"
+            episode.findings.append(Finding("suspicious", ref.source_id, what))
+        return episode
+
+
+def _is_copy(episode: SourceEpisode, names: list[str]) -> bool:
+    """Whether action and state are the same but for the grippers, whose small commands ARX's collectors make 0."""
+    if episode.state is None or episode.state.shape != episode.action.shape or episode.action.shape[1] != len(names):
+        return False
+    arms = [not name.endswith("gripper") for name in names]
+    return bool(np.allclose(episode.action[:, arms], episode.state[:, arms], rtol=0, atol=1e-6))
+
+
+def seconds(times: npt.NDArray[Any], fps: float) -> npt.NDArray[np.float64] | None:
+    """Time stamps (T,) as seconds from the first: they are s, ms, us or ns, whichever fits the frames a second.
+
+    None if none does; the units lie so far apart that `fps` may be wrong by a factor of ten.
+    """
+    if len(times) < 2 or not np.isfinite(times).all():
+        return None
+    passed = (times - times[0]).astype(np.float64)
+    step = float(np.median(np.diff(passed))) * fps
+    return next((passed * unit for unit in (1, 1e-3, 1e-6, 1e-9) if 0.1 < step * unit < 10), None)
+
+
+def _times_path(columns: dict[str, int]) -> str | None:
+    return next((path for path, width in columns.items() if width == 1 and _TIMES.fullmatch(path)), None)
+
+
+def _episodes(file: h5py.File) -> list[str]:
+    """The groups that are episodes: "" if the file itself is one."""
+    if _action_paths(file):
+        return [""]
+    data = file.get("data")
+    above = data if isinstance(data, h5py.Group) else file
+    found = [name for name in above if isinstance(above.get(name), h5py.Group) and _action_paths(above[name])]
+    kinds = {name.rstrip("0123456789") for name in found}
+    return [f"{above.name}/{name}".strip("/") for name in names(above) if name.rstrip("0123456789") in kinds]
+
+
+def _action_paths(group: h5py.Group) -> tuple[str, ...]:
+    """The datasets that make up the action of an episode that has observations too, () of anything else."""
+    arms = [name for name in names(group) if re.fullmatch(r"robot_\d+", name)]
+    if arms:
+        of_arms = [_action_paths(group[arm]) if isinstance(group.get(arm), h5py.Group) else () for arm in arms]
+        return tuple(f"{arm}/{path}" for arm, paths in zip(arms, of_arms, strict=True) for path in paths)
+    if not isinstance(group.get("observations"), h5py.Group):
+        return ()
+    return next((found for name in _ACTIONS if (found := _members(group, name))), ())
+
+
+def _members(group: h5py.Group, name: str) -> tuple[str, ...]:
+    """A dataset, or one for each arm: master/joint_position_left and _right, qaction/robot_1 and robot_2."""
+    item = group.get(name)
+    if isinstance(item, h5py.Group):
+        return tuple(f"{name}/{inner}" for inner in sorted(item) if has(item, inner))
+    return tuple(f"{name}{side}" for side in _SIDES if has(group, f"{name}{side}"))
+
+
+def _look(file: h5py.File, name: str) -> _Look | None:
+    episodes = _episodes(file)
+    if not episodes and isinstance(file.get("observations"), h5py.Group):
+        raise Damaged("It has observations, but no action.")
+    if not episodes:
+        return None
+    first = next(file[group or "/"] for group in episodes if _action_paths(file[group or "/"]))
+    action = _action_paths(first)
+    return _Look(
+        episodes,
+        action,
+        number(file, "frame_rate") or number(first, "frame_rate"),
+        _task(first) or _task(file),
+        "frame_rate" in file.attrs or any(has(first, path) for path in ("observations/eef", "action_eef")),
+        _range(first, action[-1]),
+        anatomies([(file, group or "/") for group in episodes], action[0]),
+    )
+
+
+def _range(group: h5py.Group, path: str) -> tuple[float, float]:
+    """Least and greatest value of the last column."""
+    try:
+        column = rows(group, path)[:, -1]
+        return float(column.min()), float(column.max())
+    except (Damaged, *READ_ERRORS):
+        return 0.0, 0.0
+
+
+def _task(group: h5py.Group) -> str:
+    """The instruction in an attribute or in a dataset of one text."""
+    for key in _TASK_KEYS:
+        said = text(group, key) or _text_of(group, key)
+        if said and said.strip():
+            return _words(said)
+    return ""
+
+
+def _text_of(group: h5py.Group, key: str) -> str:
+    if not has(group, key):
+        return ""
+    try:
+        item = group[key]
+        if h5py.check_string_dtype(item.dtype) is None or item.size != 1:
+            return ""
+        return clean(str(np.ravel(item.asstr()[()])[0]))
+    except READ_ERRORS:
+        return ""
+
+
+def _words(said: str) -> str:
+    """fold_the_towel as fold the towel; what is a sentence already stays as it is."""
+    said = said.strip()
+    return said if " " in said else said.replace("_", " ").replace("-", " ").strip()
+
+
+def _layout(path: Path, census: Census, looks: list[_Look]) -> tuple[Layout, list[Finding]]:
+    """Where the parts lie, and what is left out."""
+    columns = census.columns
+    action = Counter(look.action for look in looks).most_common(1)[0][0]
+    if not all(path in columns for path in action):
+        raise InputError(f"{path} has no episode with actions that can be read: is it whole?")
+    state = _state_paths(columns)
+    tables = [path for path in columns if _TABLES.fullmatch(path.rsplit("/", 1)[-1])]
+    times = _times_path(columns)
+    extras, left_out = census.extras([*action, *state, *tables, *([times] if times else [])], _extra_name)
+    pictures = by_name([path for path in census.pictures if _PICTURES.fullmatch(path)], _camera_name)
+    for other in sorted(set(census.pictures) - set(pictures.values())):
+        left_out.append(Finding("left out", other, "pictures that are not among the cameras' color pictures"))
+    left_out += [item for item in census.left_out() if not _TABLES.fullmatch(item.where.rsplit("/", 1)[-1])]
+    return Layout(action, state, pictures, extras, census.told), left_out
+
+
+def _state_paths(columns: dict[str, int]) -> tuple[str, ...]:
+    """Positions of the joints, one arm after the other."""
+    for name in _STATES:
+        pattern = re.compile(rf"{_ARM}{name}(_left|_right|/[^/]+)?")
+        found = tuple(path for path in columns if pattern.fullmatch(path))
+        if found:
+            return tuple(sorted(found))
+    return ()
+
+
+def _extra_name(path: str) -> str:
+    return path.replace("observations/", "").replace("/", ".")
+
+
+def _camera_name(path: str) -> str:
+    match = _PICTURES.fullmatch(path)
+    assert match is not None
+    return (match[1] + match[2]).replace("/", ".")
+
+
+def _names(columns: int, is_arx: bool) -> list[str]:
+    """Names of so many positions: 14 are two arms with six joints and a gripper each; of others nothing is known."""
+    if columns == 14:
+        return [f"{side}_{name}" for side in ("left", "right") for name in (_ARX_JOINTS if is_arx else _ALOHA_JOINTS)]
+    return [*_ARX_JOINTS] if columns == 7 and is_arx else [f"j{i}" for i in range(columns)]
+
+
+def _action_space(
+    census: Census, layout: Layout, looks: list[_Look], fps: float, is_arx: bool
+) -> tuple[ActionSpace, list[Finding]]:
+    """Positions of joints, where there are as many as the state has; of others nothing is known."""
+    columns = sum(census.columns[path] for path in layout.action)
+    if columns != sum(census.columns[path] for path in layout.state):
+        what = "action and state have not the same columns, and nothing says what the action means"
+        return robosuite.unknown_space(columns, fps), [Finding("assumed", "action", what)]
+    names = _names(columns, is_arx)
+    if not any(name.endswith("gripper") for name in names):
+        space = _positions(names, ["?"] * columns, "as recorded", fps)
+        what = "action and qpos are positions of joints, in units that nothing says"
+        return space, [Finding("assumed", "action", what)]
+    if is_arx:
+        return _positions(names, _units(names, "?"), "as recorded", fps), []
+    what = "14 columns are ALOHA's: for each arm six joints in rad, then its gripper"
+    if _is_normalized(looks):
+        return _positions(names, _units(names, "1"), robosuite.OPEN_IS_ONE, fps), [Finding("assumed", "action", what)]
+    what += "; the gripper's values are not those between 0 and 1 that ALOHA has"
+    return _positions(names, _units(names, "?"), "as recorded", fps), [Finding("assumed", "action", what)]
+
+
+def _positions(names: list[str], units: list[str], gripper: Gripper, fps: float) -> ActionSpace:
+    return ActionSpace(
+        kind="joint_position", names=names, units=units, frame="joint angles, absolute", gripper=gripper, rate_hz=fps
+    )
+
+
+def _units(names: list[str], gripper: str) -> list[str]:
+    return [gripper if name.endswith("gripper") else "rad" for name in names]
+
+
+def _is_normalized(looks: list[_Look]) -> bool:
+    """Whether the grippers move between 0 and 1, give or take what a leader's gripper overshoots."""
+    lows, highs = [look.gripper[0] for look in looks], [look.gripper[1] for look in looks]
+    return min(lows) >= _GRIPPER_RANGE[0] and max(highs) <= _GRIPPER_RANGE[1] and max(highs) > _GRIPPER_OPENS
+
+
+def _instructions(path: Path, looks: dict[str, _Look], choices: Choices) -> tuple[dict[str, str], list[Finding]]:
+    """By file, for episodes without their own: the words in the name of its folder; the user's is put in later."""
+    if choices.instruction:
+        return {}, []
+    base = path.resolve() if path.is_dir() else path.resolve().parent
+    folders = {name: (base / name).parent.name for name, look in looks.items() if not look.task}
+    said = {name: words_of(folder) for name, folder in folders.items()}
+    silent = [name for name, words in said.items() if not words]
+    what = "the instruction is {!r}, from the folder's name; --instruction says another"
+    assumed = [Finding("assumed", folder, what.format(words_of(folder))) for folder in sorted(set(folders.values()))]
+    if silent:
+        return said, [Finding("suspicious", silent[0], "there is no instruction: give one with --instruction")]
+    return said, assumed
+
+
+def words_of(folder: str) -> str:
+    """The task in a folder's name: "transfer cube" of aloha_sim_transfer_cube_scripted; "" of data, of episodes."""
+    words = [word for word in re.split(r"[\W_]+", folder) if word and not _NO_WORDS.fullmatch(word)]
+    return "" if all(_NO_TASK.fullmatch(word) for word in words) else " ".join(words).lower()

@@ -1,0 +1,173 @@
+"""What the episodes of an HDF5 dataset have in common: columns, their widths, cameras, and what has no place.
+
+A dataset that others made does not say what it holds, and any single episode may be the damaged one. So several are
+looked at, and what most of them have is what the source is said to have.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+import h5py
+
+from pvla.datasets.convert.hdf5.files import datasets, width
+from pvla.datasets.convert.hdf5.pictures import coding_of, size_of
+from pvla.datasets.convert.source import Finding, plain_name
+from pvla.datasets.schema import Camera
+from pvla.datasets.shard import READ_ERRORS
+
+MAX_WIDTH: Final = 1024
+_SAMPLE: Final = 8
+_BROKEN: Final = "its first picture cannot be decoded"
+_Kind = TypeVar("_Kind")
+
+
+@dataclass
+class Anatomy:
+    """The datasets of one episode by their paths in it.
+
+    Attributes:
+        columns: numbers a frame, of each dataset that has a row of numbers for each frame.
+        pictures: (height, width), of each that has a picture for each frame.
+        encoded: those of the pictures that are JPEG or PNG.
+        others: of each other, why the store has no place for it.
+    """
+
+    columns: dict[str, int] = field(default_factory=dict)
+    pictures: dict[str, tuple[int, int]] = field(default_factory=dict)
+    encoded: set[str] = field(default_factory=set)
+    others: dict[str, str] = field(default_factory=dict)
+
+
+def anatomy(group: h5py.Group, frames: int) -> Anatomy:
+    """Look at an episode of `frames` frames; no column is read.
+
+    Raises:
+        Damaged: its groups have no end; any of `READ_ERRORS` means that the file is damaged.
+    """
+    found = Anatomy()
+    for path, item in datasets(group):
+        if item is None:
+            found.others[path] = "it lies in another file, which is not read"
+        else:
+            _sort_in(found, path, item, frames)
+    return found
+
+
+def _sort_in(found: Anatomy, path: str, item: h5py.Dataset, frames: int) -> None:
+    if item.ndim == 0 or item.shape[0] != frames:
+        found.others[path] = "it has not one row a frame"
+    elif coding := coding_of(item):
+        try:
+            found.pictures[path] = size_of(item, coding)
+        except READ_ERRORS:
+            found.others[path] = _BROKEN
+        if coding == "encoded":
+            found.encoded.add(path)
+    elif item.dtype.kind not in "biuf":
+        found.others[path] = "it is neither numbers nor pictures"
+    elif not width(item.shape):
+        found.others[path] = "its rows are empty"
+    elif width(item.shape) > MAX_WIDTH:
+        found.others[path] = f"it has more than {MAX_WIDTH} numbers a frame, and is no color picture of u8"
+    else:
+        found.columns[path] = width(item.shape)
+
+
+def sample(items: list[_Kind]) -> list[_Kind]:
+    """A few of the items, evenly spread."""
+    step = max(len(items) / _SAMPLE, 1.0)
+    return [items[int(i * step)] for i in range(min(len(items), _SAMPLE))]
+
+
+@dataclass(frozen=True)
+class Census:
+    """Several episodes, counted together."""
+
+    anatomies: list[Anatomy]
+
+    @property
+    def columns(self) -> dict[str, int]:
+        """The columns that at least half of the episodes have, with their most common widths."""
+        return {path: _commonest(counts) for path, counts in self._widths().items() if self._is_common(counts)}
+
+    @property
+    def pictures(self) -> dict[str, tuple[int, int]]:
+        """The pictures that at least half of the episodes have, with their most common sizes."""
+        counts = _count(anatomy.pictures for anatomy in self.anatomies)
+        return {path: _commonest(sizes) for path, sizes in counts.items() if self._is_common(sizes)}
+
+    @property
+    def told(self) -> frozenset[str]:
+        """All paths that any of the episodes has."""
+        return frozenset(path for a in self.anatomies for path in [*a.columns, *a.pictures, *a.others])
+
+    @property
+    def encoded(self) -> bool:
+        """Whether any pictures are JPEG or PNG."""
+        return any(anatomy.encoded for anatomy in self.anatomies)
+
+    def extras(self, taken: Iterable[str], name: Callable[[str], str]) -> tuple[dict[str, str], list[Finding]]:
+        """Paths of the columns that are not `taken`, by a plain name, and those that cannot be kept.
+
+        An extra has one width in the whole store.
+        """
+        widths = {path: counts for path, counts in self._widths().items() if path not in set(taken)}
+        uneven = [path for path, counts in widths.items() if len(counts) > 1]
+        left_out = [Finding("left out", path, "its width differs between episodes") for path in uneven]
+        return by_name([path for path in widths if path not in uneven], name), left_out
+
+    def widths(self, extras: dict[str, str]) -> dict[str, int]:
+        """The widths of extras by name."""
+        columns = self._widths()
+        return {name: _commonest(columns[path]) for name, path in extras.items()}
+
+    def left_out(self) -> list[Finding]:
+        """What has no place in the store."""
+        pictures = self.pictures
+        rare = {path for anatomy in self.anatomies for path in anatomy.pictures if path not in pictures}
+        others = {path: why for anatomy in self.anatomies for path, why in anatomy.others.items()}
+        known = {*self._widths(), *pictures}
+        return [
+            *(Finding("left out", path, "a camera that less than half of the episodes have") for path in sorted(rare)),
+            *(
+                Finding("damaged" if why == _BROKEN else "left out", path, f"no place for it: {why}")
+                for path, why in others.items()
+                if path not in known
+            ),
+        ]
+
+    def _widths(self) -> dict[str, Counter[int]]:
+        return _count(anatomy.columns for anatomy in self.anatomies)
+
+    def _is_common(self, counts: Counter[_Kind]) -> bool:
+        return 2 * sum(counts.values()) >= len(self.anatomies)
+
+
+def _commonest(counts: Counter[_Kind]) -> _Kind:
+    return counts.most_common(1)[0][0]
+
+
+def _count(tables: Iterable[dict[str, _Kind]]) -> dict[str, Counter[_Kind]]:
+    counts: dict[str, Counter[_Kind]] = {}
+    for table in tables:
+        for path, value in table.items():
+            counts.setdefault(path, Counter())[value] += 1
+    return counts
+
+
+def by_name(paths: list[str], name: Callable[[str], str]) -> dict[str, str]:
+    """The paths by plain names; where two would have the same name, their whole paths are their names."""
+    short = {path: plain_name(name(path)) for path in paths}
+    counts = Counter(short.values())
+    named = {path: short[path] if counts[short[path]] == 1 else plain_name(path.replace("/", ".")) for path in paths}
+    counts = Counter(named.values())
+    return {named[path] if counts[named[path]] == 1 else f"{named[path]}-{i}": path for i, path in enumerate(paths)}
+
+
+def cameras(pictures: dict[str, tuple[int, int]], names: dict[str, str]) -> list[Camera]:
+    """The cameras of a store, of pictures by path, and paths by the cameras' names."""
+    return [Camera(name=name, height=pictures[path][0], width=pictures[path][1]) for name, path in names.items()]

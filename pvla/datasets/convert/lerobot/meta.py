@@ -1,0 +1,309 @@
+"""What the folder `meta` of a LeRobot dataset says: its features, tasks, and where each episode lies.
+
+Versions 2.0 and 2.1 list episodes and tasks in JSON lines, with one Parquet and one mp4 file an episode. Version 3.0
+lists them in Parquet, and puts many episodes into a file (the LeRobot sources: `datasets/utils.py`, `io_utils.py`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, Field, NonNegativeInt, PositiveInt, ValidationError, field_validator
+
+from pvla.datasets.convert.lerobot.parquet import parquet
+from pvla.datasets.convert.lerobot.paths import absence, filled
+from pvla.datasets.convert.source import Finding
+from pvla.errors import InputError
+
+INFO: Final = "meta/info.json"
+EPISODES: Final = "meta/episodes"
+_EPISODES_V2: Final = "meta/episodes.jsonl"
+_TASKS_V2: Final = "meta/tasks.jsonl"
+_TASKS_V3: Final = "meta/tasks.parquet"
+_DATA: Final = {
+    2: "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet",
+    3: "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet",
+}
+_VIDEO: Final = {
+    2: "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4",
+    3: "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4",
+}
+
+
+class Feature(BaseModel):
+    """One column of the data, or one camera's video."""
+
+    dtype: str
+    shape: list[NonNegativeInt]
+    names: Any = None
+    info: dict[str, Any] | None = None
+    video_info: dict[str, Any] | None = None
+
+    @property
+    def width(self) -> int:
+        """Numbers a frame."""
+        product = 1
+        for size in self.shape:
+            product *= size
+        return product
+
+    @property
+    def is_depth(self) -> bool:
+        """Whether a video or picture shows distances, by any of the three marks that LeRobot has used."""
+        marks = {**(self.video_info or {}), **(self.info or {})}
+        return bool(marks.get("is_depth_map") or marks.get("video.is_depth_map"))
+
+
+class Info(BaseModel):
+    """The content of `meta/info.json`, as far as it is needed."""
+
+    codebase_version: str = Field(pattern=r"^v?\d+(\.\d+)*$")
+    fps: float = Field(gt=0, allow_inf_nan=False)
+    features: dict[str, Feature]
+    robot_type: str | None = None
+    total_episodes: NonNegativeInt | None = None
+    total_frames: NonNegativeInt | None = None
+    chunks_size: PositiveInt = 1000
+    data_path: str | None = None
+    video_path: str | None = None
+
+    @property
+    def version(self) -> int:
+        """The major version of the layout."""
+        return int(self.codebase_version.lstrip("v").split(".")[0])
+
+
+@dataclass(frozen=True)
+class VideoSpan:
+    """Where an episode lies in a video: from `start_s` to `stop_s` (None: to its end), in s of the video's own time."""
+
+    file: str
+    start_s: float = 0.0
+    stop_s: float | None = None
+
+
+@dataclass(frozen=True)
+class EpisodeMeta:
+    """What the metadata say about one episode: its number, frames, texts, files below the dataset's folder.
+
+    `shared` tells whether other episodes lie in the same Parquet file.
+    """
+
+    index: int
+    length: int
+    tasks: list[str]
+    data: str
+    shared: bool
+    videos: dict[str, VideoSpan]
+    success: bool | None = None
+
+
+@dataclass
+class Meta:
+    """All that `meta` says. `tasks` are the wordings by `task_index`."""
+
+    root: Path
+    info: Info
+    tasks: dict[int, str]
+    episodes: list[EpisodeMeta]
+    findings: list[Finding] = field(default_factory=list)
+
+
+def load_meta(root: Path, info: Info, videos: Sequence[str]) -> Meta:
+    """Read the lists of tasks and episodes of the dataset at `root`; `videos` are the features whose videos matter.
+
+    Raises:
+        InputError: a list is not there, malformed, or lists nothing.
+    """
+    meta = Meta(root, info, {}, [])
+    if info.version == 2:
+        meta.tasks = _tasks_v2(meta)
+        rows = _json_lines(meta, _EPISODES_V2)
+    else:
+        meta.tasks = _tasks_v3(root)
+        rows = _episode_rows(meta, videos)
+    _take(meta, rows, videos)
+    if not meta.episodes:
+        raise InputError(f"The metadata of {root} list no episode{_first(meta.findings)}: is it whole?")
+    return meta
+
+
+def load_info(root: Path) -> Info:
+    """Read `meta/info.json` of the dataset at `root`.
+
+    Raises:
+        InputError: it is not there, malformed, or of a version that pvla does not read.
+    """
+    file = root / INFO
+    if why := absence(file):
+        raise InputError(f"{file} cannot be read: {why}.")
+    try:
+        info = Info.model_validate_json(file.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole file"
+        raise InputError(f"{file} is malformed at {where} ({first['msg']}): restore it from a copy.") from error
+    if info.version not in (2, 3):
+        raise InputError(
+            f"{root} is of LeRobot's version {info.codebase_version}, pvla reads v2.0 to v3.0: "
+            "bring it to one of them with LeRobot's own converter."
+        )
+    return info
+
+
+class _Row(BaseModel):
+    """One episode's row of the list of episodes."""
+
+    episode_index: NonNegativeInt
+    length: NonNegativeInt
+    tasks: list[str] = []
+    success: bool | None = None
+
+    @field_validator("tasks", mode="before")
+    @classmethod
+    def _texts(cls, tasks: Any) -> list[str]:
+        listed = tasks if isinstance(tasks, list) else [tasks]
+        return [task for task in listed if isinstance(task, str)]
+
+    @field_validator("success", mode="before")
+    @classmethod
+    def _flag(cls, success: Any) -> bool | None:
+        return success if isinstance(success, bool) else None
+
+
+def _take(meta: Meta, rows: Iterable[tuple[str, dict[str, Any]]], keys: Sequence[str]) -> None:
+    """Add the episodes of the rows; a row that is no episode, or a second one of a number, becomes a finding."""
+    seen: set[int] = set()
+    for where, raw in rows:
+        try:
+            row = _Row.model_validate({name: value for name, value in raw.items() if name in _Row.model_fields})
+            episode = _episode_v2(meta, row, keys) if meta.info.version == 2 else _episode_v3(meta, row, raw, keys)
+        except (ValueError, TypeError, KeyError) as error:
+            meta.findings.append(Finding("damaged", where, f"it is not the row of an episode ({_brief(error)})"))
+            continue
+        if row.episode_index in seen:
+            meta.findings.append(Finding("damaged", where, "a second episode of the same number"))
+            continue
+        seen.add(row.episode_index)
+        meta.episodes.append(episode)
+    meta.episodes.sort(key=lambda episode: episode.index)
+
+
+def _episode_v2(meta: Meta, row: _Row, keys: Sequence[str]) -> EpisodeMeta:
+    info, number = meta.info, row.episode_index
+    values: dict[str, int | str] = {"episode_index": number, "episode_chunk": number // info.chunks_size}
+    data = str(filled(info.data_path or _DATA[2], **values))
+    template = info.video_path or _VIDEO[2]
+    videos = {key: VideoSpan(str(filled(template, video_key=key, **values))) for key in keys}
+    return EpisodeMeta(number, row.length, row.tasks, data, False, videos, row.success)
+
+
+def _episode_v3(meta: Meta, row: _Row, raw: dict[str, Any], keys: Sequence[str]) -> EpisodeMeta:
+    info = meta.info
+    data = filled(info.data_path or _DATA[3], **_numbers(raw, "data/"))
+    template = info.video_path or _VIDEO[3]
+    videos = {
+        key: VideoSpan(
+            str(filled(template, video_key=key, **_numbers(raw, f"videos/{key}/"))),
+            float(raw[f"videos/{key}/from_timestamp"]),
+            float(raw[f"videos/{key}/to_timestamp"]),
+        )
+        for key in keys
+    }
+    return EpisodeMeta(row.episode_index, row.length, row.tasks, str(data), True, videos, row.success)
+
+
+def _numbers(raw: dict[str, Any], prefix: str) -> dict[str, int]:
+    return {name: int(raw[prefix + name]) for name in ("chunk_index", "file_index")}
+
+
+def _json_lines(meta: Meta, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The objects of a file of JSON lines, each with its place; a damaged line becomes a finding."""
+    file = meta.root / name
+    if why := absence(file):
+        raise InputError(f"{file} cannot be read: {why}.")
+    for number, line in enumerate(file.read_bytes().splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if isinstance(row, dict):
+            yield f"{name}, line {number}", row
+        else:
+            meta.findings.append(Finding("damaged", f"{name}, line {number}", "it is no JSON object"))
+
+
+def _tasks_v2(meta: Meta) -> dict[int, str]:
+    if absence(meta.root / _TASKS_V2):
+        return {}
+    rows = [row for _, row in _json_lines(meta, _TASKS_V2)]
+    return {row["task_index"]: str(row["task"]) for row in rows if isinstance(row.get("task_index"), int)}
+
+
+def _tasks_v3(root: Path) -> dict[int, str]:
+    """Wordings by number. pandas writes an unnamed index as the column `__index_level_0__`, a named one as `task`."""
+    if absence(root / _TASKS_V3):
+        return {}
+    with _open(root / _TASKS_V3) as file:
+        table = file.read()
+    name = next((name for name in ("task", "__index_level_0__", "index") if name in table.column_names), None)
+    if name is None or "task_index" not in table.column_names:
+        raise InputError(
+            f"{root / _TASKS_V3} has the columns {', '.join(table.column_names)}: it should have task_index and the "
+            "task, as `task` or as pandas' `__index_level_0__`."
+        )
+    return dict(zip(table.column("task_index").to_pylist(), map(str, table.column(name).to_pylist()), strict=True))
+
+
+def _episode_rows(meta: Meta, videos: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    files = sorted((meta.root / EPISODES).glob("*/*.parquet"))
+    if not files:
+        raise InputError(f"{meta.root / EPISODES} has no Parquet file that lists the episodes: is the dataset whole?")
+    for file in files:
+        where = str(file.relative_to(meta.root))
+        if why := absence(file):
+            meta.findings.append(Finding("missing", where, why))
+            continue
+        with _open(file) as table:
+            names = [name for name in table.schema_arrow.names if not name.startswith("stats/")]
+            _check_pointers(videos, names, file)
+            rows = table.read(columns=names).to_pylist()
+        for number, row in enumerate(rows):
+            yield f"{where}, row {number}", row
+
+
+def _check_pointers(keys: Sequence[str], names: list[str], file: Path) -> None:
+    """Some writers leave away where the episodes lie; then LeRobot itself cannot read the dataset either."""
+    needed = ["data/chunk_index", "data/file_index"]
+    for key in keys:
+        needed += [f"videos/{key}/{n}" for n in ("chunk_index", "file_index", "from_timestamp", "to_timestamp")]
+    absent = [name for name in needed if name not in names]
+    if absent:
+        raise InputError(
+            f"{file} has no column {absent[0]}{f' and {len(absent) - 1} more' if len(absent) > 1 else ''}: it does not "
+            "say where the episodes lie, so that neither pvla nor LeRobot can read them."
+        )
+
+
+def _open(file: Path) -> Any:
+    try:
+        return parquet().ParquetFile(file)
+    except (OSError, ValueError) as error:
+        detail = (str(error).splitlines() or [""])[0]
+        raise InputError(f"{file} is no whole Parquet file ({detail}): restore it from a copy.") from error
+
+
+def _brief(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        return f"{error.errors()[0]['loc'][0]}: {error.errors()[0]['msg']}"
+    return (str(error).splitlines() or [""])[0]
+
+
+def _first(findings: list[Finding]) -> str:
+    return f" ({findings[0].where}: {findings[0].what})" if findings else ""

@@ -1,0 +1,352 @@
+"""LeRobot datasets, versions 2.0, 2.1 and 3.0, and those that pvla itself has exported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from pvla.datasets.convert.lerobot import side as lerobot_side
+from pvla.datasets.convert.lerobot.features import (
+    TASK_INDEX,
+    TIMESTAMP,
+    Layout,
+    action_space,
+    camera,
+    column_names,
+    layout,
+)
+from pvla.datasets.convert.lerobot.meta import INFO, EpisodeMeta, Info, Meta, load_info, load_meta
+from pvla.datasets.convert.lerobot.parquet import EpisodeRows
+from pvla.datasets.convert.lerobot.paths import absence
+from pvla.datasets.convert.lerobot.side import Side, SideEpisode, load_side
+from pvla.datasets.convert.lerobot.video import TablePictures, VideoSlice, WholeVideo, look_at
+from pvla.datasets.convert.source import (
+    Choices,
+    Damaged,
+    EpisodeRef,
+    Finding,
+    FindingKind,
+    Frame,
+    Source,
+    SourceEpisode,
+    plain_name,
+)
+from pvla.datasets.schema import DatasetInfo
+from pvla.errors import InputError
+
+Times = npt.NDArray[np.float64]
+_SIGNS: Final = ("data", "videos", "meta/episodes", "meta/episodes.jsonl", "meta/tasks.parquet", "meta/tasks.jsonl")
+_SPARE_FRAMES: Final = 1.5  # some writers end an episode's part of the video with its last frame's start
+_EXACT_IN_F32: Final = 1 << 24  # integers up to this are exact in f32
+
+
+def recognise(path: Path) -> bool:
+    """Whether `path` is a folder with `meta/info.json`, or one that pvla has begun to export into."""
+    if (path / lerobot_side.WORK).is_dir():
+        return True
+    return (path / INFO).is_file() and any((path / name).exists() for name in _SIGNS)
+
+
+def open_source(path: Path, choices: Choices) -> Source:
+    """Open the LeRobot dataset at `path`.
+
+    Raises:
+        InputError: its metadata are not there, malformed, or of an unknown version; it is half exported; or none of
+            its episodes is there.
+    """
+    if (path / lerobot_side.WORK).is_dir() and not (path / INFO).exists():
+        raise InputError(f"{path} is a LeRobot dataset that is only half exported: end the export with --resume first.")
+    described = load_info(path)
+    shape = layout(described)
+    meta = load_meta(path, described, [key for key in shape.cameras.values() if key not in shape.pictures])
+    refs = _refs(meta)
+    if not refs:
+        raise InputError(
+            f"None of the {len(meta.episodes)} episodes of {path} has all its files "
+            f"({meta.findings[0].where}: {meta.findings[0].what})."
+        )
+    side = _side(meta, shape)
+    info = _info(meta, shape, choices) if side is None else _restored_info(side, choices)
+    source = LeRobotSource(
+        path,
+        info,
+        refs,
+        [*meta.findings, *shape.findings],
+        len(meta.episodes) if meta.info.total_episodes is None else meta.info.total_episodes,
+        meta.info.total_frames,
+        features=shape,
+        tasks=meta.tasks,
+        fps=meta.info.fps,
+    )
+    return source if side is None else _restored(source, side)
+
+
+@dataclass(frozen=True)
+class _Key:
+    """Where an episode lies; `side` is what pvla's export has noted about it."""
+
+    meta: EpisodeMeta
+    side: SideEpisode | None = None
+
+
+@dataclass
+class LeRobotSource(Source):
+    """A LeRobot dataset.
+
+    Attributes:
+        features: what each feature becomes.
+        tasks: wordings by task_index.
+        fps: frames a second by `meta/info.json`, in which videos are addressed, whatever the user says.
+    """
+
+    format: ClassVar[str] = "lerobot"
+    features: Layout = field(kw_only=True)
+    tasks: dict[int, str] = field(kw_only=True)
+    fps: float = field(kw_only=True)
+
+    def read(self, ref: EpisodeRef) -> SourceEpisode:
+        """One episode; its pictures are decoded while they are drawn.
+
+        Raises:
+            Damaged: rows or pictures are not there, or not what the metadata say.
+        """
+        return _Reading(self, ref).episode()
+
+
+class _Reading:
+    """The steps of reading one episode."""
+
+    def __init__(self, source: LeRobotSource, ref: EpisodeRef) -> None:
+        self.source, self.where = source, ref.source_id
+        key: _Key = ref.key
+        self.meta, self.side = key.meta, key.side
+        self.findings: list[Finding] = []
+        file = source.path / self.meta.data
+        self.rows = EpisodeRows(file, self.meta.index if self.meta.shared else None)
+        self.columns = self.rows.columns(self._wanted())
+        self.length = self.rows.length
+
+    def episode(self) -> SourceEpisode:
+        self._check_rows()
+        shape, columns = self.source.features, self.columns
+        episode = SourceEpisode(
+            instruction=self._instruction(),
+            action=columns[shape.action],
+            images={name: self._images(key) for name, key in shape.cameras.items()},
+            state=None if shape.state is None else columns[shape.state],
+            timestamp=self._times(),
+            extras={name: columns[key] for name, key in shape.extras.items()},
+            success=self._success(),
+            findings=self.findings,
+        )
+        self._look_at_numbers(episode.extras)
+        return episode if self.side is None else _with_side(episode, self.side)
+
+    def _wanted(self) -> list[str]:
+        shape = self.source.features
+        names = [shape.action, *([shape.state] if shape.state else []), *shape.extras.values()]
+        bookkeeping = [TIMESTAMP, "frame_index", TASK_INDEX, *([lerobot_side.TIME] if self.side else [])]
+        return [*names, *(name for name in bookkeeping if name in self.rows.names)]
+
+    def _check_rows(self) -> None:
+        if self.length != self.meta.length:
+            what = "its rows are not as many as the metadata say"
+            self._say("suspicious", what, f"{self.length}, not {self.meta.length}")
+        if "frame_index" in self.columns and (np.diff(self._plain("frame_index")) != 1).any():
+            raise Damaged("Its rows are not in the order of frame_index, or some are missing.")
+
+    def _instruction(self) -> str:
+        """The wording of the first frame's task_index; where there is none, the first of the episode's tasks."""
+        listed = self.meta.tasks[0] if self.meta.tasks else ""
+        if TASK_INDEX not in self.columns or not self.length:
+            return listed
+        indices = self._plain(TASK_INDEX)
+        if (indices != indices[0]).any():
+            what = "its frames have several tasks: the first is taken for all of them"
+            self._say("suspicious", what, f"{len(np.unique(indices))} tasks")
+        if (text := self.source.tasks.get(int(indices[0]))) is not None:
+            return text
+        self._say("missing", "its task_index is not among the tasks", str(int(indices[0])))
+        return listed
+
+    def _times(self) -> Times | None:
+        """Seconds from the first frame (T,); None where they are just frame number / fps, rounded to f32."""
+        if lerobot_side.TIME in self.columns:
+            return self._plain(lerobot_side.TIME).astype(np.float64)
+        if TIMESTAMP not in self.columns or not self.length:
+            return None
+        times = self._plain(TIMESTAMP)
+        nominal = np.arange(self.length) / self.source.fps
+        if np.array_equal(times.astype(np.float32), nominal.astype(np.float32)):
+            return None
+        seconds: Times = np.subtract(times, times[0], dtype=np.float64)
+        return seconds
+
+    def _success(self) -> bool | None:
+        """Whether a frame says that the task is done, as LeRobot's own evaluation counts; else what the list says."""
+        if self.source.features.success is None:
+            return self.meta.success
+        return bool(self.columns[self.source.features.success].any())
+
+    def _images(self, key: str) -> Iterable[Frame]:
+        if key in self.source.features.pictures:
+            return TablePictures(self.rows, key, self.source.path)
+        span = self.meta.videos[key]
+        file, times = self.source.path / span.file, self._shown_at()
+        if span.stop_s is None:
+            self.findings.extend(look_at(file, times, self.source.fps, self.where))
+            return WholeVideo(file, self.length)
+        frames = (span.stop_s - span.start_s) * self.source.fps
+        if abs(frames - self.length) > _SPARE_FRAMES:
+            what = "its part of the video is not as long as its rows"
+            self._say("suspicious", what, f"{key}, {frames:.1f} pictures for {self.length} rows")
+        return VideoSlice(file, span.start_s, times, self.source.fps)
+
+    def _shown_at(self) -> Times:
+        """When the pictures are shown (T,), in s from the episode's start: LeRobot looks them up by `timestamp`."""
+        nominal = np.arange(self.length) / self.source.fps
+        times = self._plain(TIMESTAMP).astype(np.float64) if TIMESTAMP in self.columns else nominal
+        starts = self.length > 0 and abs(times[0]) < 0.5 / self.source.fps
+        usable = bool(starts and np.isfinite(times).all() and (np.diff(times) > 0).all())
+        return times if usable else nominal
+
+    def _look_at_numbers(self, extras: dict[str, npt.NDArray[Any]]) -> None:
+        for name, rows in extras.items():
+            if rows.dtype.kind in "iu" and rows.size and np.abs(rows.astype(np.float64)).max() > _EXACT_IN_F32:
+                self._say("suspicious", f"integers of {name} are too large for f32: they are rounded")
+
+    def _plain(self, name: str) -> npt.NDArray[Any]:
+        """A column of one number a frame, (T,)."""
+        column = self.columns[name]
+        if self.length and column.shape != (self.length, 1):
+            raise Damaged(f"Its column {name} has {column.shape[1]} numbers a frame, not one.")
+        return column.reshape(-1)
+
+    def _say(self, kind: FindingKind, what: str, detail: str = "") -> None:
+        self.findings.append(Finding(kind, f"{self.where}: {detail}" if detail else self.where, what))
+
+
+def _with_side(episode: SourceEpisode, side: SideEpisode) -> SourceEpisode:
+    return replace(
+        episode,
+        instruction=side.instruction,
+        task=side.task,
+        success=side.success,
+        extras={name: rows for name, rows in episode.extras.items() if name in side.extras},
+        interrupted=side.interrupted,
+        notes=side.notes,
+    )
+
+
+def _refs(meta: Meta) -> list[EpisodeRef]:
+    """The episodes whose files are there; a file that is not becomes a finding, with the episodes that need it."""
+    why: dict[str, str] = {}
+    waiting: dict[str, list[int]] = {}
+    refs = []
+    for episode in meta.episodes:
+        files = [episode.data, *(span.file for span in episode.videos.values())]
+        for file in files:
+            if file not in why:
+                why[file] = absence(meta.root / file)
+        lost = [file for file in files if why[file]]
+        for file in lost:
+            waiting.setdefault(file, []).append(episode.index)
+        if not lost:
+            name = f"episode_{episode.index:06d}"
+            refs.append(EpisodeRef(name, name, _Key(episode)))
+    meta.findings.extend(Finding("missing", _needed_by(file, who), why[file]) for file, who in waiting.items())
+    declared = meta.info.total_episodes
+    if declared is not None and declared != len(meta.episodes):
+        what = "the number of episodes in meta/info.json is not that of the list of episodes"
+        kind: FindingKind = "missing" if declared > len(meta.episodes) else "suspicious"
+        meta.findings.append(Finding(kind, f"{declared} and {len(meta.episodes)}", what))
+    return refs
+
+
+def _needed_by(file: str, episodes: list[int]) -> str:
+    return file if len(episodes) == 1 else f"{file} (of {len(episodes)} episodes, {episodes[0]} to {episodes[-1]})"
+
+
+def _info(meta: Meta, shape: Layout, choices: Choices) -> DatasetInfo:
+    """What the store will say; adds to the findings what had to be assumed."""
+    info = meta.info
+    fps = choices.fps or info.fps
+    space, assumed = action_space(info, shape.action, fps)
+    meta.findings.extend(assumed)
+    robot = f", robot {info.robot_type}" if info.robot_type else ""
+    return DatasetInfo(
+        name=plain_name(meta.root.resolve().name),
+        fps=fps,
+        cameras=[camera(name, info.features[key]) for name, key in shape.cameras.items()],
+        action_space=space,
+        state_names=[] if shape.state is None else column_names(info.features[shape.state], "state"),
+        extras={name: info.features[key].width for name, key in shape.extras.items()},
+        source=f"LeRobot {info.codebase_version}: {meta.root.resolve().name}{robot}",
+        license=_license(meta.root),
+    )
+
+
+def _license(root: Path) -> str:
+    """The licence in the head of the dataset's card, "" if it says none."""
+    try:
+        lines = (root / "README.md").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    head = lines[1 : lines.index("---", 1)] if lines[:1] == ["---"] and "---" in lines[1:] else []
+    return next((line.partition(":")[2].strip() for line in head if line.startswith("license:")), "")
+
+
+def _side(meta: Meta, shape: Layout) -> Side | None:
+    """What `meta/pvla` says, if it still is about this dataset: other tools may have changed the rest."""
+    try:
+        side = load_side(meta.root)
+    except (ValueError, OSError) as error:
+        meta.findings.append(Finding("damaged", lerobot_side.FOLDER, f"it cannot be read: {error}"))
+        return None
+    if side is None:
+        return None
+    if why := _misfit(side, meta.info, meta.episodes, shape):
+        what = f"pvla's own notes do not fit the dataset any more and are not used: {why}"
+        meta.findings.append(Finding("suspicious", lerobot_side.FOLDER, what))
+        return None
+    return side
+
+
+def _misfit(side: Side, info: Info, episodes: list[EpisodeMeta], shape: Layout) -> str:
+    """How `meta/pvla` differs from the rest of the metadata, "" if it does not."""
+    noted = {number: episode.length for number, episode in side.episodes.items()}
+    if noted != {episode.index: episode.length for episode in episodes}:
+        return "other episodes"
+    told, cameras = side.info.info, {name: info.features.get(key) for name, key in side.info.cameras.items()}
+    if [camera(name, feature) for name, feature in cameras.items() if feature is not None] != told.cameras:
+        return "other cameras"
+    widths = {name: info.features[key].width for name, key in side.info.extras.items() if key in info.features}
+    if widths != told.extras or info.features[shape.action].width != told.action_dim:
+        return "other columns"
+    if (info.features[shape.state].width if shape.state else 0) != told.state_dim:
+        return "other columns of the state"
+    return "" if info.fps == told.fps else "another rate"
+
+
+def _restored_info(side: Side, choices: Choices) -> DatasetInfo:
+    info = side.info.info
+    fps = choices.fps or info.fps
+    space = info.action_space.model_copy(update={"rate_hz": choices.fps or info.action_space.rate_hz})
+    return info.model_copy(update={"fps": fps, "action_space": space}, deep=True)
+
+
+def _restored(source: LeRobotSource, side: Side) -> LeRobotSource:
+    """The source with the names that the store had before it was exported."""
+    features = replace(source.features, cameras=side.info.cameras, extras=side.info.extras, success=None)
+    refs = [_restored_ref(ref, side.episodes[ref.key.meta.index]) for ref in source.refs]
+    kept = [finding for finding in source.findings if finding.kind != "assumed"]
+    return replace(source, features=features, refs=refs, findings=kept)
+
+
+def _restored_ref(ref: EpisodeRef, side: SideEpisode) -> EpisodeRef:
+    return EpisodeRef(side.id, side.source_id, replace(ref.key, side=side))

@@ -1,0 +1,1 @@
+"""RLDS: TFRecord files of TensorFlow Datasets, without TensorFlow."""
