@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final, TypeVar
 
 import h5py
@@ -186,7 +186,7 @@ def scan(
 
 def _other(name: str, seen: Iterable[str], format: str) -> Finding:
     """A file without an episode: a damaged one, if it is named as those that have one are."""
-    kin = _DIGITS.sub("#", name) in {_DIGITS.sub("#", other) for other in seen}
+    kin = _pattern(name) in {_pattern(other) for other in seen}
     return Finding("damaged" if kin else "left out", name, f"it has no episodes in the layout of {format}")
 
 
@@ -194,15 +194,21 @@ def _gaps(seen: Iterable[str]) -> list[Finding]:
     """Numbers that are not there though a greater one is: perhaps left away on purpose, perhaps lost."""
     numbers: dict[str, list[int]] = {}
     for name in seen:
-        parts = _DIGITS.findall(name.rpartition("/")[2])
+        parts = _DIGITS.findall(PurePosixPath(name).stem)
         if len(parts) == 1:
-            numbers.setdefault(_DIGITS.sub("#", name), []).append(int(parts[0]))
+            numbers.setdefault(_pattern(name), []).append(int(parts[0]))
     what = "files are numbered, and numbers are not there"
     return [
         Finding("suspicious", f"{pattern}, # = {', '.join(map(str, absent[:_SHOWN]))}", what)
         for pattern, there in numbers.items()
         if (absent := _absent(there))
     ]
+
+
+def _pattern(name: str) -> str:
+    """The path with # for the numbers of its name, a pattern for each folder: day2/episode_#.hdf5."""
+    path = PurePosixPath(name)
+    return str(path.with_name(_DIGITS.sub("#", path.stem) + path.suffix))
 
 
 def _absent(numbers: list[int]) -> list[int]:

@@ -331,3 +331,27 @@ def test_files_that_cannot_be_opened_are_taken_to_say_why(tmp_path: Path, conten
         assert "\n" not in str(raised.value)
     (tmp_path / "text.txt").write_bytes(content)
     assert not aloha.recognise(tmp_path / "text.txt")
+
+
+@pytest.mark.parametrize(
+    ("numbers_there", "absent"),
+    [((0, 1, 2), ""), ((1, 2, 3), ""), ((0, 2, 5), "1, 3, 4"), ((20261123, 20261125), "")],
+)
+def test_a_gap_in_the_numbers_is_told(numbers_there: tuple[int, ...], absent: str, tmp_path: Path) -> None:
+    for number in numbers_there:
+        make_episode(tmp_path / "day1" / f"episode_{number}.hdf5", aloha_episode(number, 4), sim=True)
+    told = [found for found in findings(open_(tmp_path), "suspicious") if "numbered" in found]
+    expected = f"day1/episode_#.hdf5, # = {absent}: files are numbered, and numbers are not there"
+    assert told == ([expected] if absent else [])
+
+
+def test_a_file_without_an_action_among_others_is_damaged(tmp_path: Path) -> None:
+    for number in range(3):
+        content = aloha_episode(number, 4)
+        if number == 1:
+            del content["action"]
+        make_episode(tmp_path / f"episode_{number}.hdf5", content, sim=True)
+    make_episode(tmp_path / "calibration.hdf5", {"offsets": np.zeros((3, 3))})
+    source = open_(tmp_path)
+    assert [found.partition(":")[0] for found in findings(source, "damaged")] == ["episode_1.hdf5"]
+    assert [found.partition(":")[0] for found in findings(source, "left out")] == ["calibration.hdf5"]
