@@ -37,6 +37,7 @@ class StoreWriter:
         info: what the dataset is. When `path` already holds a dataset, both must say the same.
         shard_prefix: how this writer's shard files are called: `<prefix>-00000.h5` and so on.
         episodes_per_shard: how many episodes are kept in memory until they are written together.
+        shard_bytes: they are written earlier when they take more than this.
         index_on_close: whether `close` brings `dataset.json` up to date; workers leave that to their parent.
 
     Raises:
@@ -51,11 +52,13 @@ class StoreWriter:
         *,
         shard_prefix: str = "shard",
         episodes_per_shard: int = 16,
+        shard_bytes: int = MAX_SHARD_BYTES,
         index_on_close: bool = True,
     ) -> None:
         self.path = Path(path)
         self.shard_prefix = shard_prefix
         self.episodes_per_shard = episodes_per_shard
+        self.shard_bytes = shard_bytes
         self.index_on_close = index_on_close
         self._pending: list[EpisodeData] = []
         self._closed = False
@@ -170,7 +173,7 @@ class StoreWriter:
     def _accept(self, episode: EpisodeData) -> None:
         self._pending.append(episode)
         self.ids.add(episode.entry.id)
-        full = sum(pending.size for pending in self._pending) >= MAX_SHARD_BYTES
+        full = sum(pending.size for pending in self._pending) >= self.shard_bytes
         if full or len(self._pending) >= self.episodes_per_shard:
             self.flush()
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +29,7 @@ from pvla.datasets.writer import StoreWriter
 from pvla.documents import to_json
 from pvla.errors import InputError
 
-BATCH: Final = 16
+BATCH: Final = 16  # episodes that a worker reads and seals together, if there are enough for all workers
 Progress = Callable[[int, int], None]
 
 
@@ -103,8 +104,9 @@ class _Conversion:
         done = len(outcomes)
         on_progress(done, len(self.refs))
         choices = _left_to_do(self.source, self.choices)
-        job = ConversionJob(self.out, self.info, self.source, choices, self._prefix(), BATCH).without_refs()
-        batches = [todo[i : i + BATCH] for i in range(0, len(todo), BATCH)]
+        size = max(1, min(BATCH, ceil(len(todo) / max(workers, 1))))
+        job = ConversionJob(self.out, self.info, self.source, choices, self._prefix(), size).without_refs()
+        batches = [todo[i : i + size] for i in range(0, len(todo), size)]
         working = runner(job, batches, workers) if workers else in_this_process(job, batches)
         with closing(working) as finished:
             for batch in finished:

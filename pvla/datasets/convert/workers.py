@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from pvla.datasets.convert.prepare import Outcome, prepare
 from pvla.datasets.convert.source import Choices, EpisodeRef, Finding, Source
@@ -12,6 +13,7 @@ from pvla.datasets.schema import DatasetInfo
 from pvla.datasets.store import Store
 from pvla.datasets.writer import StoreWriter
 
+SHARD_BYTES: Final = 64 << 20  # a worker's memory is a few times that: the episodes, and their shard as it is made
 Refs = list[EpisodeRef]
 Outcomes = list[Outcome]
 
@@ -56,7 +58,12 @@ class Converter:
     def __init__(self, job: ConversionJob) -> None:
         self._job = job
         self._writer = StoreWriter(
-            job.out, job.info, shard_prefix=job.prefix, episodes_per_shard=job.batch, index_on_close=False
+            job.out,
+            job.info,
+            shard_prefix=job.prefix,
+            episodes_per_shard=job.batch,
+            shard_bytes=SHARD_BYTES,
+            index_on_close=False,
         )
 
     def convert(self, refs: Refs) -> Outcomes:
