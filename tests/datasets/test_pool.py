@@ -1,36 +1,13 @@
 from __future__ import annotations
 
 import os
-import signal
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from squares import Squares
 
-from pvla.datasets.pool import OnRay, Work, in_processes, in_this_process
+from pvla.datasets.pool import OnRay, in_processes, in_this_process
 from pvla.errors import InputError, RunFault
-
-
-@dataclass(frozen=True)
-class Squares:
-    """Squares numbers; a negative one ends its process, as a file can that brings a library down."""
-
-    folder: Path
-
-    def start(self) -> Work[int, list[int]]:
-        return self._square
-
-    def give_up(self, item: int) -> list[int]:
-        return [0]
-
-    def _square(self, batch: list[int]) -> list[int]:
-        for number in batch:
-            if number < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            if number == 13:
-                raise RunFault("The disk is full.")
-        (self.folder / f"{batch[0]}").write_text(str(os.getpid()))
-        return [number**2 for number in batch]
 
 
 def flat(results: list[list[int]]) -> list[int]:
