@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+import squares
 from squares import Squares
 
 from pvla.datasets.pool import OnRay, in_processes, in_this_process
@@ -35,7 +36,8 @@ def test_what_a_worker_raises_arrives(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_cluster_gives_the_same(tmp_path: Path) -> None:
-    pytest.importorskip("ray", reason="ray is not installed")
+    ray = pytest.importorskip("ray", reason="ray is not installed")
+    ray.cloudpickle.register_pickle_by_value(squares)  # the actors do not have pytest's paths
     batches = [[n, n + 1] for n in range(20, 40, 2)]
     assert flat(list(OnRay("local")(Squares(tmp_path), batches, 2))) == [n**2 for n in range(20, 40)]
     with pytest.raises(RunFault, match="The disk is full"):
