@@ -199,7 +199,7 @@ def _subjects(work: Path, kills: int, only: str | None) -> list[Subject]:
         subprocess.run([*PVLA, "data", "export", str(dataset), str(work / "lerobot")], check=True)
         subjects.append(conversion(work / "lerobot"))
     if only in (None, "features"):
-        subjects.append(features(make_dataset(work / "f", 32 * kills, 20, {"head": 128, "wrist": 64})))
+        subjects.append(features(make_dataset(work / "f", 80 * kills, 20, {"head": 128, "wrist": 64})))
     if only in (None, "export"):
         subjects.append(export(make_dataset(work / "e", 20 * kills, 12, {"head": 128, "wrist": 64})))
     return subjects
