@@ -15,10 +15,10 @@ from pvla.datasets.schema import Camera, DatasetInfo, EpisodeEntry
 from pvla.datasets.shard import READ_ERRORS, read_entry
 from pvla.errors import InputError
 
-MIN_FRAMES: Final = 2
+MIN_FRAMES: Final = 2  # progress t / (T - 1) needs two
 RECORD_AGAIN: Final = "delete the shard and run the command that made the dataset again"
-_JUMP: Final = 2.5  # frame periods between two frames that count as a jump
-_RATE_TOLERANCE: Final = 0.1
+JUMP: Final = 2.5  # frame periods between two frames that count as a jump
+RATE_TOLERANCE: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -129,12 +129,12 @@ class EpisodeCheck:
 
     def _rate(self, times: npt.NDArray[np.float64], steps: npt.NDArray[np.float64]) -> Iterator[Problem]:
         fix = "frames were lost in recording: leave the episode out if it matters"
-        for frame in np.flatnonzero(steps > _JUMP / self.info.fps)[:1] + 1:
-            count = int((steps > _JUMP / self.info.fps).sum())
+        for frame in np.flatnonzero(steps > JUMP / self.info.fps)[:1] + 1:
+            count = int((steps > JUMP / self.info.fps).sum())
             what = f"time jumps by {steps[frame - 1]:.3g} s at {self.info.fps:g} Hz, {count} such"
             yield self._problem(f"timestamp[{frame}]", what, fix, "warning")
         rate = 1 / float(np.median(steps))
-        if abs(rate / self.info.fps - 1) > _RATE_TOLERANCE:
+        if abs(rate / self.info.fps - 1) > RATE_TOLERANCE:
             what = f"it was recorded at {rate:.4g} Hz, dataset.json says {self.info.fps:g} Hz"
             yield self._problem("timestamp", what, "correct fps in dataset.json", "warning")
 

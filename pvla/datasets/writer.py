@@ -18,13 +18,13 @@ import numpy.typing as npt
 from pydantic import ValidationError
 
 from pvla.datasets import index, jpeg
+from pvla.datasets.checks import MIN_FRAMES
 from pvla.datasets.files import DiskFull, dataset_lock, remove_leftovers, seal
 from pvla.datasets.schema import DatasetInfo, EpisodeEntry
 from pvla.datasets.shard import EpisodeData, shard_image
 from pvla.errors import InputError, RunFault
 
 MAX_SHARD_BYTES: Final = 256 << 20  # a shard is sealed earlier when its episodes take more than this
-MIN_FRAMES: Final = 2  # progress t / (T - 1) needs two
 
 Image = npt.NDArray[np.uint8] | bytes
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from pvla import __version__
+from pvla.datasets.checks import MIN_FRAMES
 from pvla.datasets.schema import DatasetInfo, Task
-from pvla.datasets.writer import MIN_FRAMES, StoreWriter
+from pvla.datasets.writer import StoreWriter
 from pvla.deploy.hardware import Array
 from pvla.deploy.loop import Tick
 from pvla.deploy.manifest import BundleManifest

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from pvla.datasets.checks import JUMP, MIN_FRAMES, RATE_TOLERANCE
 from pvla.datasets.convert import noops
 from pvla.datasets.convert.pictures import encoded, longest_still
 from pvla.datasets.convert.source import (
@@ -28,9 +29,6 @@ from pvla.datasets.schema import DatasetInfo, EpisodeEntry
 from pvla.datasets.shard import EpisodeData
 from pvla.errors import InputError
 
-MIN_FRAMES: Final = 2
-_JUMP: Final = 2.5  # frame periods between two frames that count as a jump
-_RATE_TOLERANCE: Final = 0.1
 _STILL_S: Final = 2.0  # equal pictures for longer than that are suspicious
 
 
@@ -163,11 +161,11 @@ class _Preparation:
     def _look_at_rate(self, steps: npt.NDArray[np.float64]) -> None:
         if not len(steps):
             return
-        jumps = int((steps > _JUMP / self.info.fps).sum())
+        jumps = int((steps > JUMP / self.info.fps).sum())
         if jumps:
             self._say("suspicious", "time jumps by more than two frames", f"{jumps}x, at most {steps.max():.3g} s")
         rate = 1 / float(np.median(steps))
-        if abs(rate / self.info.fps - 1) > _RATE_TOLERANCE:
+        if abs(rate / self.info.fps - 1) > RATE_TOLERANCE:
             self._say("suspicious", f"its time stamps are not those of {self.info.fps:g} Hz", f"{rate:.4g} Hz")
 
     def _keep(self) -> npt.NDArray[np.bool_]:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from pvla.datasets.convert.calvin.pickled_arrays import Refused, count_of
 from pvla.datasets.convert.calvin.restricted_pickle import loads
-from pvla.datasets.convert.source import Damaged
+from pvla.datasets.convert.source import Damaged, first_line
 from pvla.errors import InputError
 
 MAX_NPY: Final = 1 << 29
@@ -59,7 +59,7 @@ def load_npy(path: Path, max_bytes: int = MAX_NPY) -> Any:
     except Refused as error:
         raise InputError(f"{path} is not read. {error}") from error
     except _UNREADABLE as error:
-        raise InputError(f"{path} is no whole .npy file ({_brief(error)}): copy it again.") from error
+        raise InputError(f"{path} is no whole .npy file ({first_line(error)}): copy it again.") from error
 
 
 def _content(file: IO[bytes], size: int) -> Any:
@@ -85,7 +85,7 @@ def open_npz(path: Path) -> Iterator[Npz]:
     except Damaged:
         raise
     except _UNREADABLE as error:
-        raise Damaged(f"{path.name} is no whole .npz file ({_brief(error)}).") from error
+        raise Damaged(f"{path.name} is no whole .npz file ({first_line(error)}).") from error
 
 
 class Npz:
@@ -138,7 +138,7 @@ class Npz:
         except Damaged:
             raise
         except (*_UNREADABLE, NotImplementedError) as error:
-            raise Damaged(f"{self._name}: {key} cannot be read ({_brief(error)}).") from error
+            raise Damaged(f"{self._name}: {key} cannot be read ({first_line(error)}).") from error
 
     def _info(self, key: str) -> zipfile.ZipInfo:
         if key not in self._members:
@@ -165,7 +165,3 @@ def _array(file: IO[bytes], size: int, dtype: np.dtype[Any], shape: tuple[int, .
         return np.empty(shape, dtype)
     rows = np.frombuffer(file.read(size), dtype)
     return np.transpose(rows.reshape(shape[::-1])) if fortran else rows.reshape(shape)
-
-
-def _brief(error: BaseException) -> str:
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:120]}"
