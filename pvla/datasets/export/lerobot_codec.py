@@ -14,6 +14,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from pvla.datasets.export.priority import ordinary_priority
 from pvla.datasets.schema import Camera
 from pvla.errors import RunFault
 
@@ -74,4 +75,6 @@ def _video(file: Path, camera: Camera, fps: float) -> Iterator[tuple[Any, Any]]:
         stream = container.add_stream(codec.encoder, rate=frame_rate(fps), options=codec.options)
         stream.width, stream.height, stream.pix_fmt = camera.width, camera.height, codec.pixels
         stream.codec_context.time_base = 1 / frame_rate(fps)
+        with ordinary_priority():
+            stream.codec_context.open()
         yield container, stream
