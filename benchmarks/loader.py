@@ -2,10 +2,12 @@
 
 Both sides read the same episodes, the same frames of them in the same order, two cameras at 224 pixels; rounds take
 turns, and what counts is the ratio of the medians. In one process LeRobot decodes with one thread and scales with as
-many as torch has, pvla does both with one, or with 2 where it says so; then both prefetch with processes.
+many as torch has, pvla does both with one, or with 2 where it says so; then both prefetch with processes. pvla keeps
+the first pictures of episodes that it has decoded (o_0 of every sample is one of them); `o_0 anew` is without that.
 
 The episodes are the real pictures of the shared LeRobot sample (640 x 480, one camera; the second camera is a part of
-the same pictures), recorded into a store, and exported as LeRobot v3.0 with AV1 video, as LeRobot's own writer does it.
+the same pictures) as a LeRobot v3.0 dataset with AV1 video, as LeRobot's own writer makes it. pvla reads what its
+`pvla data convert` makes of that dataset.
 
 LeRobot lives in an environment of its own:
 
@@ -24,6 +26,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import statistics
 import subprocess
 import tempfile
@@ -37,12 +40,13 @@ import av
 import numpy as np
 from PIL import Image
 
+from pvla.datasets.convert.conversion import convert
 from pvla.datasets.export.lerobot import export_lerobot
 from pvla.datasets.sampling.augment import Augmentation
 from pvla.datasets.sampling.batch import Batch
 from pvla.datasets.sampling.batches import Batches
 from pvla.datasets.sampling.draws import Draws, Sampling
-from pvla.datasets.schema import ActionSpace, Camera, DatasetInfo, ImageCoding
+from pvla.datasets.schema import ActionSpace, Camera, DatasetInfo
 from pvla.datasets.store import Store
 from pvla.datasets.writer import StoreWriter
 
@@ -54,7 +58,14 @@ CAMERAS = ("head", "wrist")
 Rgb = np.ndarray
 
 
-def recorded(folder: Path, episodes: int, coding: ImageCoding) -> Path:
+def lerobot_dataset(folder: Path, episodes: int) -> Path:
+    """The recorded store as a LeRobot dataset, without pvla's own notes on it: a dataset that is not from pvla."""
+    export_lerobot(recorded(folder / "recorded", episodes), folder / "lerobot")
+    shutil.rmtree(folder / "lerobot/meta/pvla")
+    return folder / "lerobot"
+
+
+def recorded(folder: Path, episodes: int) -> Path:
     """A store of the shared video, cut into so many episodes."""
     names = [f"j{i}" for i in range(WIDTH)]
     space = ActionSpace(kind="unknown", names=names, units=["?"] * WIDTH, frame="?", gripper="none", rate_hz=FPS)
@@ -64,7 +75,6 @@ def recorded(folder: Path, episodes: int, coding: ImageCoding) -> Path:
         cameras=[Camera(name=name, height=480, width=640) for name in CAMERAS],
         action_space=space,
         state_names=names,
-        images=coding,
     )
     rng = np.random.default_rng(0)
     frames = list(pictures())
@@ -213,7 +223,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer-python", type=Path, required=True, help="the interpreter that has LeRobot")
     parser.add_argument("--episodes", type=int, default=3)
-    parser.add_argument("--chroma", default="4:4:4", help="of the store's pictures: 4:4:4, its default, or 4:2:0")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 2])
@@ -222,15 +231,17 @@ def main() -> None:
     sampling = Sampling(cameras=CAMERAS, batch=a.batch, gap_s=1.0, horizon=10, size=224)
     with tempfile.TemporaryDirectory(prefix="pvla-loader-") as temporary:
         folder = Path(temporary)
-        store = Store.open(recorded(folder / "store", a.episodes, ImageCoding(subsampling=a.chroma)))
-        export_lerobot(store.path, folder / "lerobot")
+        dataset = lerobot_dataset(folder, a.episodes)
+        convert(dataset, folder / "store")
+        store = Store.open(folder / "store")
         draws = Draws([store], sampling, split=None)
         augmented = replace(sampling, augmentation=Augmentation())
         variants = {
             "pvla, 2 threads": Draws([store], sampling, split=None, threads=2),
+            "pvla, o_0 anew": Draws([store], sampling, split=None, kept_bytes=0),
             "pvla, augmented": Draws([store], augmented, split=None),
         }
-        peer = Peer(a.peer_python, folder / "lerobot", sampling, folder / "ffmpeg")
+        peer = Peer(a.peer_python, dataset, sampling, folder / "ffmpeg")
         result = compare(draws, variants, peer, a.rounds)
         result["workers"] = compare_workers(draws, peer, a.workers, a.rounds)
         peer.close()
@@ -239,7 +250,7 @@ def main() -> None:
         "python": platform.python_version(),
         "cores": os.cpu_count(),
         "batch": a.batch,
-        "chroma": a.chroma,
+        "chroma": store.info.images.subsampling,
     }
     print(f"{result['peer']}")
     print_table(result)

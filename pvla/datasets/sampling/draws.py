@@ -16,6 +16,7 @@ from pvla.datasets.sampling.cameras import choose
 from pvla.datasets.sampling.chance import uniform
 from pvla.datasets.sampling.columns import ColumnCache, Columns
 from pvla.datasets.sampling.pictures import ERRORS, Fit, picture
+from pvla.datasets.sampling.starts import KEPT_BYTES, Start, StartCache
 from pvla.datasets.splits import Split, of_split
 from pvla.datasets.store import Episode, Store
 from pvla.errors import InputError
@@ -72,7 +73,7 @@ class Draws:
 
     A dataset is drawn with its probability, then a frame o_t evenly among all of its episodes' but the last of each:
     later than that there is nothing to pair it with. Where an episode ends before t + N, o_{t+N} is its last frame, and
-    `gap_s` says how far that is.
+    `gap_s` says how far that is. Without augmentation the first pictures of the episodes are kept as far as they fit.
 
     Args:
         stores: open datasets.
@@ -80,6 +81,7 @@ class Draws:
         probabilities: one for each dataset, brought to a sum of 1; by default each frame is as likely as any other.
         split: only episodes of that split (see `pvla.datasets.splits`), None for all.
         threads: how many decode pictures at the same time; more than 1 only where no other processes make batches.
+        kept_bytes: memory for first pictures of episodes, in each process that makes batches; 0 decodes them each time.
 
     Raises:
         InputError: a dataset has nothing to draw, or none of the cameras; probabilities that are none.
@@ -92,6 +94,7 @@ class Draws:
         probabilities: Sequence[float] | None = None,
         split: Split | None = "train",
         threads: int = 1,
+        kept_bytes: int = KEPT_BYTES,
     ) -> None:
         if not stores:
             raise InputError("There is no dataset to draw from: give one or more.")
@@ -101,6 +104,7 @@ class Draws:
         self.sampling = sampling
         self.parts = [_Part(store, sampling.cameras, split) for store in stores]
         self.probabilities = _shares(self.parts, probabilities)
+        self._starts = StartCache(kept_bytes)
         infos = [store.info for store in stores]
         self._widths = max(info.action_dim for info in infos), max(info.state_dim for info in infos)
 
@@ -146,7 +150,7 @@ class Draws:
         wanted: list[_Wanted] = []
         for row, (sample, columns) in enumerate(drawn):
             self._fill_row(arrays, row, sample, columns)
-            wanted += self._pictures(arrays, row, columns.episode, self.parts[sample.dataset].cameras, step)
+            wanted += self._pictures(arrays, row, sample, columns.episode, step)
         self._decode(wanted)
         return Batch(
             step,
@@ -177,29 +181,40 @@ class Draws:
             arrays[name][row] = value
 
     def _pictures(
-        self, arrays: dict[str, Array], row: int, episode: Episode, cameras: list[str | None], step: int
+        self, arrays: dict[str, Array], row: int, sample: Sample, episode: Episode, step: int
     ) -> Iterator[_Wanted]:
-        moments = (0, int(arrays["t"][row]), int(arrays["t_later"][row]))
+        """The pictures of a row that are to be decoded; those that are kept are put in their places."""
+        moments = (0, sample.t, int(arrays["t_later"][row]))
+        cameras = self.parts[sample.dataset].cameras
         for place, (camera, look) in enumerate(zip(cameras, self.looks(step, row), strict=True)):
             if camera is None:
                 arrays["camera_is_missing"][row, place] = True
                 continue
             for name, t in zip(PICTURES, moments, strict=True):
-                yield _Wanted(arrays[name][row, place], episode, camera, t, look, episode.jpeg(camera, t))
+                start = (sample.dataset, sample.episode, camera) if t == 0 and look == PLAIN else None
+                kept = self._starts.get(start)
+                if kept is None:
+                    data = episode.jpeg(camera, t)
+                    yield _Wanted(arrays[name][row, place], episode, camera, t, look, data, start)
+                else:
+                    arrays[name][row, place] = kept
 
     def _decode(self, wanted: list[_Wanted]) -> None:
         if self.threads == 1:
             for one in wanted:
                 one.decode(self.sampling)
-            return
-        with ThreadPoolExecutor(self.threads) as pool:  # Pillow lets go of the GIL while it decodes and scales
-            for done in [pool.submit(one.decode, self.sampling) for one in wanted]:
-                done.result()
+        else:
+            with ThreadPoolExecutor(self.threads) as pool:  # Pillow lets go of the GIL while it decodes and scales
+                for done in [pool.submit(one.decode, self.sampling) for one in wanted]:
+                    done.result()
+        for one in wanted:
+            if one.start is not None:
+                self._starts.put(one.start, one.place)
 
 
 @dataclass(frozen=True)
 class _Wanted:
-    """One picture of a batch: where it goes, where it is from, how it is to look, its JPEG bytes."""
+    """One picture of a batch: where it goes, where it is from, how it is to look, its JPEG bytes, its key if kept."""
 
     place: npt.NDArray[np.uint8]
     episode: Episode
@@ -207,6 +222,7 @@ class _Wanted:
     t: int
     look: Look
     data: bytes
+    start: Start | None
 
     def decode(self, sampling: Sampling) -> None:
         try:

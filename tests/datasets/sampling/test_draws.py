@@ -11,7 +11,7 @@ from pvla.datasets.sampling.augment import Augmentation
 from pvla.datasets.sampling.draws import Draws, Sampling
 from pvla.datasets.schema import EpisodeEntry
 from pvla.datasets.splits import split_episodes
-from pvla.datasets.store import Store
+from pvla.datasets.store import Episode, Store
 from pvla.errors import InputError
 
 CAMERAS = ("head", "wrist")
@@ -48,6 +48,28 @@ def test_threads_change_nothing(make) -> None:
     augmented = Sampling(**{**vars(SMALL), "augmentation": Augmentation()})
     one, other = Draws([store], augmented)(3), Draws([store], augmented, threads=3)(3)
     assert all((one[name] == other[name]).all() for name in one.arrays)
+
+
+def test_first_pictures_are_decoded_once_and_the_same(make, monkeypatch: pytest.MonkeyPatch) -> None:
+    stores = [make("one", (3, 3)), make("other", (3, 3))]
+    anew, kept = Draws(stores, SMALL, kept_bytes=0), Draws(stores, SMALL)
+    read: list[int] = []
+    jpeg = Episode.jpeg
+    monkeypatch.setattr(Episode, "jpeg", lambda self, camera, t: read.append(t) or jpeg(self, camera, t))
+    for step in range(3):
+        batch = kept(step)
+        assert read.count(0) > 0 if step == 0 else read.count(0) == 0
+        read.clear()
+        assert all((batch[name] == anew(step)[name]).all() for name in ("start", "now", "later"))
+        read.clear()
+
+
+def test_augmented_first_pictures_are_each_their_own(make) -> None:
+    augmented = Sampling(**{**vars(SMALL), "augmentation": Augmentation()})
+    draws = Draws([make(lengths=(5,))], augmented)
+    draws(0)
+    starts = draws(1)["start"][:, 0]
+    assert len({start.tobytes() for start in starts}) == len(starts)
 
 
 @pytest.mark.parametrize("uneven", [False, True])

@@ -54,8 +54,16 @@ class Feature(BaseModel):
     @property
     def is_depth(self) -> bool:
         """Whether a video or picture shows distances, by any of the three marks that LeRobot has used."""
+        return bool(self._mark("is_depth_map"))
+
+    @property
+    def halves_chroma(self) -> bool:
+        """Whether it is a video that has one colour for each 2 x 2 pixels, as nearly all have (`yuv420p`)."""
+        return self.dtype == "video" and "420" in str(self._mark("pix_fmt"))
+
+    def _mark(self, name: str) -> Any:
         marks = {**(self.video_info or {}), **(self.info or {})}
-        return bool(marks.get("is_depth_map") or marks.get("video.is_depth_map"))
+        return marks.get(name) or marks.get(f"video.{name}")
 
 
 class Info(BaseModel):

@@ -20,7 +20,7 @@ from pvla.datasets.convert.lerobot.features import (
     column_names,
     layout,
 )
-from pvla.datasets.convert.lerobot.meta import INFO, EpisodeMeta, Info, Meta, load_info, load_meta
+from pvla.datasets.convert.lerobot.meta import INFO, EpisodeMeta, Feature, Info, Meta, load_info, load_meta
 from pvla.datasets.convert.lerobot.parquet import EpisodeRows
 from pvla.datasets.convert.lerobot.paths import absence
 from pvla.datasets.convert.lerobot.side import Side, SideEpisode, load_side
@@ -36,7 +36,7 @@ from pvla.datasets.convert.source import (
     SourceEpisode,
     plain_name,
 )
-from pvla.datasets.schema import DatasetInfo
+from pvla.datasets.schema import DatasetInfo, ImageCoding
 from pvla.errors import InputError
 
 Times = npt.NDArray[np.float64]
@@ -286,9 +286,16 @@ def _info(meta: Meta, shape: Layout, choices: Choices) -> DatasetInfo:
         action_space=space,
         state_names=[] if shape.state is None else column_names(info.features[shape.state], "state"),
         extras={name: info.features[key].width for name, key in shape.extras.items()},
+        images=_coding([info.features[key] for key in shape.cameras.values()]),
         source=f"LeRobot {info.codebase_version}: {meta.root.resolve().name}{robot}",
         license=_license(meta.root),
     )
+
+
+def _coding(cameras: list[Feature]) -> ImageCoding:
+    """Chroma as the source has it: more would take a third more bytes, and time to read them, for nothing."""
+    halved = bool(cameras) and all(feature.halves_chroma for feature in cameras)
+    return ImageCoding(subsampling="4:2:0" if halved else "4:4:4")
 
 
 def _license(root: Path) -> str:

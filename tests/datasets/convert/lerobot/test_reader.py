@@ -371,6 +371,28 @@ def test_a_real_dataset_of_which_most_is_missing(tmp_path: Path) -> None:
             assert 10 * np.log10(255**2 / error) > 43
 
 
+@pytest.mark.parametrize(
+    ("marks", "chroma"),
+    [
+        ({"info": {"video.pix_fmt": "yuv420p"}}, "4:2:0"),
+        ({"video_info": {"pix_fmt": "yuv420p10le"}}, "4:2:0"),
+        ({"info": {"video.pix_fmt": "yuv444p"}}, "4:4:4"),
+        ({}, "4:4:4"),
+        ({"dtype": "image", "info": {"video.pix_fmt": "yuv420p"}}, "4:4:4"),
+    ],
+)
+def test_chroma_is_kept_as_the_source_has_it(v21: Path, marks: dict[str, object], chroma: str) -> None:
+    change_info(v21, features={**features(), KEY: {**features()[KEY], **marks}})
+    assert opened(v21).info.images.subsampling == chroma
+
+
+def test_one_camera_with_full_chroma_is_enough_to_keep_it(v21: Path) -> None:
+    halved = {**features()[KEY], "info": {"video.pix_fmt": "yuv420p"}}
+    cells = {**halved, "dtype": "image"}
+    change_info(v21, features={**features(), KEY: halved, "observation.images.other": cells})
+    assert opened(v21).info.images.subsampling == "4:4:4"
+
+
 def test_lists_of_any_kind_are_read_alike(v21: Path) -> None:
     expected = numbers(7, 5)
     flat = pa.array(expected.reshape(-1))
