@@ -9,11 +9,12 @@ is their use of that.
 The others live in environments of their own:
 
     python -m venv forge && forge/bin/pip install forge-robotics==0.2.0 h5py pyarrow pandas av
-    python -m venv lerobot && lerobot/bin/pip install torch==2.13.0 lerobot-dataset==0.4.4
+    python -m venv lerobot && lerobot/bin/pip install torch==2.13.0 lerobot-dataset==0.4.4 h5py
     python benchmarks/convert.py --forge forge/bin/forge --lerobot-python lerobot/bin/python --out convert.json
 
 forge writes LeRobot v3.0. LeRobot's own converter knows one way only, from v2.1 to v3.0: it joins the video files and
-decodes no picture, so that it finds nothing that is wrong with them; it is shown for comparison. A side that fails says
+decodes no picture, so that it finds nothing that is wrong with them. From ALOHA's HDF5 LeRobot's own writer converts
+(`convert_peer.py`), in the loop that its guide has. A side that fails says
 so in the table, and so does one whose result has fewer rows than the input: forge 0.2.0 with several workers lets each
 write the same file, so that it is run with one as well. forge needs tensorflow for RLDS, and takes no robomimic file
 without pictures.
@@ -158,12 +159,17 @@ def sides(a: argparse.Namespace, case: str) -> list[Side]:
     def lerobot(source: Path, out: Path) -> list[str]:
         return [str(a.lerobot_python), "-c", LEROBOT, str(source), str(out), str(ROOT / "benchmarks")]
 
+    def lerobot_writer(source: Path, out: Path) -> list[str]:
+        return [str(a.lerobot_python), str(ROOT / "benchmarks/convert_peer.py"), str(source), str(out)]
+
     found = [Side("pvla", ours, frames_in_store)]
     if a.forge:
         counts = sorted({1, a.workers})
         found += [Side(f"forge, workers: {n}", partial(forge, n), frames_in_lerobot) for n in counts]
     if a.lerobot_python and case == "lerobot":
         found.append(Side("LeRobot (joins files)", lerobot, frames_in_lerobot, in_place=True))
+    if a.lerobot_python and case == "aloha":
+        found.append(Side("LeRobot's writer", lerobot_writer, frames_in_lerobot))
     return found
 
 

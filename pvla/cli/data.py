@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +12,7 @@ from pvla.cli.console import JsonOption, QuietOption, SeedOption, Terminal, Verb
 from pvla.cli.data_convert import convert
 from pvla.cli.data_export import export
 from pvla.cli.data_features import features
+from pvla.cores import usable_cores
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,7 +50,7 @@ def demo(
     """Record scripted demonstrations of all tasks in the simulator; what is there already is kept."""
     terminal = Terminal(as_json, verbose, quiet)
     before = _count(out)
-    _record(terminal, out, episodes, failures, recoveries, afterwards, seed, workers or len(os.sched_getaffinity(0)))
+    _record(terminal, out, episodes, failures, recoveries, afterwards, seed, workers or usable_cores())
     from pvla.datasets.store import Store
 
     with Store.open(out) as store:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from pvla.cli.console import JsonOption, QuietOption, Terminal, VerboseOption
+from pvla.cores import usable_cores
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -67,7 +67,7 @@ def convert(
                 out,
                 format=format,
                 choices=choices,
-                workers=workers or len(os.sched_getaffinity(0)),
+                workers=workers or usable_cores(),
                 resume=resume,
                 part=Part.parse(shard) if shard else None,
                 runner=OnRay(ray) if ray else in_processes,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from pvla.cli.console import JsonOption, QuietOption, Terminal, VerboseOption
+from pvla.cores import usable_cores
 
 
 def export(
@@ -35,7 +35,7 @@ def export(
                 dataset,
                 target,
                 resume=resume,
-                workers=workers or len(os.sched_getaffinity(0)),
+                workers=workers or usable_cores(),
                 on_progress=lambda done, total: display.update(task, completed=done, total=total),
             )
         except KeyboardInterrupt:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from pvla.cli.console import JsonOption, QuietOption, Terminal, VerboseOption
+from pvla.cores import usable_cores
 
 
 def features(
@@ -45,7 +45,7 @@ def features(
         made = compute_features(
             dataset,
             load_preset(preset),
-            workers=workers or len(os.sched_getaffinity(0)),
+            workers=workers or usable_cores(),
             part=Part.parse(shard) if shard else None,
             runner=OnRay(ray) if ray else in_processes,
             on_progress=lambda done, total: display.update(task, completed=done, total=total),

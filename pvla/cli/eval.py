@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 
 from pvla.cli.console import JsonOption, QuietOption, Terminal, VerboseOption
+from pvla.cores import usable_cores
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -69,13 +70,12 @@ def sim(
     """
     from pvla.deploy.bundle import Bundle, demo_bundle
     from pvla.evaluate.protocol import Choices
-    from pvla.evaluate.runner import default_workers
     from pvla.evaluate.session import Evaluation
 
     terminal = Terminal(as_json=as_json, verbose=verbose, quiet=quiet)
     names = (_names(tasks), _names(conditions))
     choices = Choices(suite or "quick", episodes, *names, first_seed=seed_start, scale=scale, dataset=dataset)
-    evaluation = Evaluation(Bundle.load(bundle or demo_bundle()), choices, out, workers or default_workers())
+    evaluation = Evaluation(Bundle.load(bundle or demo_bundle()), choices, out, workers or usable_cores())
     _introduce(evaluation, terminal, quick=suite is None)
     _work(evaluation, terminal)
     results = evaluation.results()

@@ -14,6 +14,7 @@ import typer
 from rich.markup import escape
 
 from pvla.cli.console import JsonOption, QuietOption, SeedOption, Terminal, VerboseOption
+from pvla.cores import usable_cores
 from pvla.errors import InputError
 
 if TYPE_CHECKING:
@@ -147,16 +148,11 @@ def _workspace(terminal: Terminal, preset: Preset, data: Path | None, runs: Path
     from pvla.train.stages import Workspace
 
     if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(_cores())
+        torch.set_num_threads(usable_cores())
     encoders = load_encoders(preset)
     store = check_usable(_dataset(terminal, data, seed))
     terminal.note(f"Dataset {escape(str(store.path))}: {len(store)} episodes, {store.frames} frames.")
     return Workspace(preset, store, encoders, runs, seed)
-
-
-def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _dataset(terminal: Terminal, data: Path | None, seed: int) -> Path:
@@ -196,7 +192,7 @@ def _record(terminal: Terminal, seed: int) -> Path:
                 DEMONSTRATIONS,
                 FAILURES,
                 seed,
-                _cores(),
+                usable_cores(),
                 on_progress,
                 recoveries_per_task=RECOVERIES,
                 afterwards_per_task=AFTERWARDS,

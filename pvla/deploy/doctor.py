@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
+from pvla.cores import usable_cores
 from pvla.errors import PvlaError
 
 BASE_PACKAGES = (
@@ -138,7 +139,7 @@ def check_disk(workspace: Path) -> Check:
 
 def check_cpu(root: Path = Path("/")) -> Check:
     """The processor's name and how many threads this process may use."""
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = usable_cores()
     few = "" if threads >= 2 else "Two threads are needed to render and infer at the same time."
     return Check("CPU", threads >= 2, False, f"{_cpu_name(root)}, {threads} threads", few)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -15,6 +14,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
+from pvla.cores import usable_cores
 from pvla.errors import RunFault
 
 Picture = npt.NDArray[np.uint8]
@@ -40,7 +40,7 @@ class SceneFilm(Sequence[Picture]):
         self._on_picture = on_picture
         # Forked processes would inherit the threads' locks of onnxruntime and of the loop.
         context = multiprocessing.get_context("spawn")
-        workers = max(1, min(os.cpu_count() or 1, MAX_WORKERS, len(qpos)))
+        workers = max(1, min(usable_cores(), MAX_WORKERS, len(qpos)))
         self._pool = ProcessPoolExecutor(workers, context, initializer=_ignore_interrupts)
         self._pictures = [self._pool.submit(draw_scene, row) for row in qpos]
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from pvla.cores import usable_cores
+
 PACKAGES = ("numpy", "mujoco", "onnxruntime")
 
 
@@ -27,7 +29,7 @@ class Machine(BaseModel):
         """This machine, now."""
         return cls(
             cpu=_cpu(),
-            cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+            cores=usable_cores(),
             load=round(os.getloadavg()[0], 2),
             system=f"{platform.system()} {platform.machine()}",
             python=platform.python_version(),

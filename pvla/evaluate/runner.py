@@ -19,11 +19,6 @@ from pvla.evaluate.protocol import Job, Protocol
 from pvla.evaluate.records import Record
 
 
-def default_workers() -> int:
-    """One process a core that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def run_jobs(jobs: Sequence[Job], protocol: Protocol, bundle: Bundle, workers: int) -> Generator[Record, None, None]:
     """The records of jobs as they are finished, in no particular order.
 
