@@ -29,6 +29,7 @@ from pvla.datasets.store import Store
 from pvla.datasets.validate import validate
 from pvla.datasets.writer import StoreWriter
 
+LOOK_S = 0.02
 PVLA = [sys.executable, "-c", "from pvla.cli.main import main; main()"]
 
 
@@ -39,7 +40,7 @@ class Subject:
     Attributes:
         name: of the table's row.
         command: resumes what there is, or begins.
-        start_s: from the start of the process to its first work, about; kills come from a third of it on.
+        work_s: kills come until so long after its first work.
         half: whether what lies there is half made, so that validation must say so.
         whole: whether validation calls it whole.
         content: a digest of the content, by whatever layout of files.
@@ -47,20 +48,34 @@ class Subject:
 
     name: str
     command: Callable[[Path], list[str]]
-    start_s: float
+    work_s: float
     half: Callable[[Path], bool]
     whole: Callable[[Path], bool]
     content: Callable[[Path], str]
 
 
-def kill_loop(subject: Subject, out: Path, kills: int, rng: np.random.Generator) -> tuple[int, int, int]:
+def undisturbed(subject: Subject, out: Path) -> float:
+    """Let it end: the seconds from its start to its first work."""
+    command, began = PVLA + subject.command(out), time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    while process.poll() is None and not (out.exists() and subject.half(out)):
+        time.sleep(LOOK_S)
+    seconds = time.perf_counter() - began
+    if process.wait():
+        sys.exit(f"{subject.name}: it failed with nobody disturbing it.")
+    return seconds
+
+
+def kill_loop(
+    subject: Subject, out: Path, start_s: float, kills: int, rng: np.random.Generator
+) -> tuple[int, int, int]:
     """Kill until it was killed often enough, then let it end: kills, of them while half made, wrongly called whole."""
     done = halves = wrong = 0
     while done < kills:
         process = subprocess.Popen(
             PVLA + subject.command(out), start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
-        time.sleep(rng.uniform(subject.start_s / 3, 2 * subject.start_s))
+        time.sleep(rng.uniform(start_s / 3, start_s + subject.work_s))
         if process.poll() is not None:
             sys.exit(
                 f"{subject.name}: it ended by itself after {done} kills: {process.communicate()[1].decode()[-500:]}"
@@ -91,7 +106,7 @@ def features(dataset: Path) -> Subject:
     return Subject(
         "features",
         lambda out: ["data", "features", str(_copied(dataset, out)), "--workers", "2"],
-        5.0,
+        3.0,
         lambda out: bool(list((out / "features").glob("*/unfinished-*"))),
         is_whole,
         _features_content,
@@ -177,11 +192,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(scratch)
         for subject in _subjects(work, chosen.kills, chosen.only):
-            undisturbed = work / f"{subject.name}-whole"
-            subprocess.run(PVLA + subject.command(undisturbed), check=True, stdout=subprocess.DEVNULL)
-            out = work / f"{subject.name}-killed"
-            kills, halves, wrong = kill_loop(subject, out, chosen.kills, np.random.default_rng(0))
-            same = subject.content(out) == subject.content(undisturbed)
+            whole, out = work / f"{subject.name}-whole", work / f"{subject.name}-killed"
+            start_s = undisturbed(subject, whole)
+            kills, halves, wrong = kill_loop(subject, out, start_s, chosen.kills, np.random.default_rng(0))
+            same = subject.content(out) == subject.content(whole)
             failed |= not same or wrong > 0
             print(
                 f"{subject.name}: {kills} kills, {halves} of them left it half made, {wrong} of these called whole; "
@@ -199,7 +213,7 @@ def _subjects(work: Path, kills: int, only: str | None) -> list[Subject]:
         subprocess.run([*PVLA, "data", "export", str(dataset), str(work / "lerobot")], check=True)
         subjects.append(conversion(work / "lerobot"))
     if only in (None, "features"):
-        subjects.append(features(make_dataset(work / "f", 80 * kills, 20, {"head": 128, "wrist": 64})))
+        subjects.append(features(make_dataset(work / "f", 20 * kills, 20, {"head": 128, "wrist": 64})))
     if only in (None, "export"):
         subjects.append(export(make_dataset(work / "e", 20 * kills, 12, {"head": 128, "wrist": 64})))
     return subjects

@@ -22,7 +22,7 @@ sed "s#source = \"demo\".*#source = \"encoders\"#" "$repo/pvla/presets/tiny.toml
 
 train() { OMP_NUM_THREADS=1 pvla train "$1" --data data/demo --preset tiny.toml --runs runs --seed $seed -q; }
 
-python "$repo/scripts/cache_features.py" data/demo --preset tiny.toml --workers 2
+pvla data features data/demo --preset tiny.toml --workers 2
 
 # Two stages at a time, one core each: a small network gains little from a second core. `wait PID` hands on a failure.
 trap 'kill $(jobs -p) 2>/dev/null || true' EXIT

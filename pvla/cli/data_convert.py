@@ -41,6 +41,9 @@ def convert(
     drop_noops: Annotated[
         bool, typer.Option("--drop-noops", help="Leave away frames in which nothing is commanded, as OpenVLA does.")
     ] = False,
+    assume_success: Annotated[
+        bool, typer.Option("--assume-success", help="Take the task for done in episodes that do not say it.")
+    ] = False,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
     quiet: QuietOption = False,
@@ -58,7 +61,9 @@ def convert(
     terminal = Terminal(as_json, verbose, quiet)
     if action not in ("as-recorded", "next-state"):
         raise InputError(f"--action is as-recorded or next-state, not {action!r}.")
-    choices = Choices(instruction, fps, "next-state" if action == "next-state" else "as-recorded", drop_noops)
+    choices = Choices(
+        instruction, fps, "next-state" if action == "next-state" else "as-recorded", drop_noops, assume_success
+    )
     with terminal.progress() as display:
         task = display.add_task("episodes", total=None)
         try:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from pvla.cli.console import JsonOption, QuietOption, Terminal, VerboseOption
 from pvla.cores import usable_cores
+
+if TYPE_CHECKING:
+    from pvla.core.config import Preset
+    from pvla.datasets.store import Store
 
 
 def features(
@@ -36,15 +40,18 @@ def features(
     from pvla.core.presets import load_preset
     from pvla.datasets.find import find_dataset
     from pvla.datasets.pool import OnRay, Part, in_processes
+    from pvla.datasets.store import Store
     from pvla.train.feature_job import compute_features
 
     terminal = Terminal(as_json, verbose, quiet)
     dataset = find_dataset(path)
+    chosen = load_preset(preset)
+    note_views(terminal, Store.open(dataset), chosen)
     with terminal.progress() as display:
         task = display.add_task("episodes", total=None)
         made = compute_features(
             dataset,
-            load_preset(preset),
+            chosen,
             workers=workers or usable_cores(),
             part=Part.parse(shard) if shard else None,
             runner=OnRay(ray) if ray else in_processes,
@@ -59,3 +66,16 @@ def features(
             soft_wrap=True,
         ),
     )
+
+
+def note_views(terminal: Terminal, store: Store, preset: Preset) -> None:
+    """Say where the encoder's cameras are shown something else than cameras of the same name and size.
+
+    Raises:
+        InputError: the dataset has no camera for any of them.
+    """
+    from pvla.train.features import encoder_views
+
+    for view in encoder_views(store, preset.vision):
+        if view.note:
+            terminal.note(escape(view.note))

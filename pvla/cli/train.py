@@ -14,6 +14,7 @@ import typer
 from rich.markup import escape
 
 from pvla.cli.console import JsonOption, QuietOption, SeedOption, Terminal, VerboseOption
+from pvla.cli.data_features import note_views
 from pvla.cores import usable_cores
 from pvla.errors import InputError
 
@@ -152,6 +153,7 @@ def _workspace(terminal: Terminal, preset: Preset, data: Path | None, runs: Path
     encoders = load_encoders(preset)
     store = check_usable(_dataset(terminal, data, seed))
     terminal.note(f"Dataset {escape(str(store.path))}: {len(store)} episodes, {store.frames} frames.")
+    note_views(terminal, store, preset)
     return Workspace(preset, store, encoders, runs, seed)
 
 

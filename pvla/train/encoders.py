@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -11,7 +13,7 @@ import torch
 from tokenizers import Tokenizer
 
 from pvla.core.checkpoint import load_part, weights_hash
-from pvla.core.config import Preset
+from pvla.core.config import Preset, TextConfig, VisionConfig
 from pvla.core.text import TextEncoder, build_text
 from pvla.core.vision import VisionEncoder, build_vision
 from pvla.errors import InputError
@@ -50,17 +52,47 @@ def load_encoders(preset: Preset) -> Encoders:
     Raises:
         InputError: weights or tokenizer are missing or do not fit.
     """
-    vision, text = build_vision(preset.vision), build_text(preset.text)
-    tokenizer_file = _source(preset.text.source) / "tokenizer.json"
+    with _fetching(preset.vision.source):
+        vision = build_vision(preset.vision)
+    with _fetching(preset.text.source):
+        text = build_text(preset.text)
+    tokenizer_file = _tokenizer_file(preset.text)
     if preset.vision.kind == "tiny_vit":
         load_part(_source(preset.vision.source) / "vision.safetensors", vision)
     if preset.text.kind == "tiny_text":
         load_part(_source(preset.text.source) / "text.safetensors", text)
-    if not tokenizer_file.is_file():
-        raise InputError(f"There is no tokenizer.json in {tokenizer_file.parent}; it belongs beside the text encoder.")
     vision.eval().requires_grad_(False)
     text.eval().requires_grad_(False)
-    return Encoders(vision, text, tokenizer_file, f"{preset.vision.kind}-{weights_hash(vision)}-{weights_hash(text)}")
+    return Encoders(vision, text, tokenizer_file, f"{_kind(preset.vision)}-{weights_hash(vision)}-{weights_hash(text)}")
+
+
+@contextmanager
+def _fetching(source: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:  # how transformers says that a model is neither on the disk nor to be fetched
+        raise InputError(
+            f"The encoder {source} is not on this machine and cannot be fetched: "
+            "give the preset's `source` a local folder that holds it, or connect to the model hub."
+        ) from error
+
+
+def _tokenizer_file(config: TextConfig) -> Path:
+    if config.kind == "clip" and not Path(config.source).is_dir():
+        from transformers.utils.hub import cached_file
+
+        with _fetching(config.source):
+            return Path(str(cached_file(config.source, "tokenizer.json")))
+    file = _source(config.source) / "tokenizer.json"
+    if not file.is_file():
+        raise InputError(f"There is no tokenizer.json in {file.parent}; it belongs beside the text encoder.")
+    return file
+
+
+def _kind(config: VisionConfig) -> str:
+    """The weights of `TinyViT` tell which cameras there are and of which size; those of DINOv2 fit any."""
+    cameras = [f"{camera.name}{camera.size}" for camera in config.cameras if config.kind != "tiny_vit"]
+    return "+".join([config.kind, *cameras])
 
 
 def _source(source: str) -> Path:

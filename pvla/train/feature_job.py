@@ -17,7 +17,7 @@ from pvla.datasets.store import Store
 from pvla.datasets.validate import check_usable
 from pvla.errors import RunFault
 from pvla.train.encoders import load_encoders
-from pvla.train.features import add_instructions, check_cameras, episode_features
+from pvla.train.features import add_instructions, encoder_views, episode_features
 
 BATCH: Final = 8
 
@@ -41,11 +41,12 @@ class FeatureJob:
         torch.set_num_threads(1)  # one thread a process: the same sums in the same order, whoever does them
         encoders = load_encoders(self.preset)
         store = Store.open(self.path)
+        shown = encoder_views(store, encoders.vision.config)
         writer = FeatureWriter(self.path, encoders.key, shard_prefix=self.prefix)
 
         def compute(ids: list[str]) -> int:
             for id in ids:
-                writer.add(id, episode_features(store.episode(id), encoders.vision))
+                writer.add(id, episode_features(store.episode(id), encoders.vision, shown))
             writer.flush()
             return len(ids)
 
@@ -83,13 +84,13 @@ def compute_features(
         All features of these encoders.
 
     Raises:
-        InputError: the dataset is damaged, or lacks a camera that the encoder wants.
+        InputError: the dataset is damaged, or has no camera for the encoder.
         RunFault: the disk is full, or a process died; what was sealed stays.
     """
     report, part = on_progress or (lambda done, total: None), part or Part()
     encoders = load_encoders(preset)
     with check_usable(path) as store:
-        check_cameras(store, encoders.vision)
+        encoder_views(store, encoders.vision.config)
         mine = part.of_items([entry.id for entry in store.info.episodes])
         set_unfinished_features(store.path, encoders.key, part, finished=False)
         present = FeatureStore(store.path, encoders.key)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pvla.core.config import VisionConfig
 from pvla.core.vision import VisionEncoder
 from pvla.datasets.features import FeatureStore, FeatureWriter
+from pvla.datasets.sampling.views import View, views
 from pvla.datasets.store import Episode, Store
-from pvla.errors import InputError
 from pvla.train.encoders import Encoders
 
 
@@ -21,14 +22,14 @@ def cache_features(
     """Compute what is missing of a dataset's features and open them.
 
     Raises:
-        InputError: the dataset lacks a camera that the encoder wants, or has it in another size.
+        InputError: the dataset has no camera for the encoder, or is damaged.
     """
-    check_cameras(store, encoders.vision)
+    shown = encoder_views(store, encoders.vision.config)
     present = FeatureStore(store.path, encoders.key)
     missing = present.missing(store)
     with FeatureWriter(store.path, encoders.key) as writer:
         for i, name in enumerate(missing):
-            writer.add(name, episode_features(store.episode(name), encoders.vision))
+            writer.add(name, episode_features(store.episode(name), encoders.vision, shown))
             if on_episode is not None:
                 on_episode(i + 1, len(missing))
     add_instructions(store, encoders)
@@ -47,10 +48,21 @@ def add_instructions(store: Store, encoders: Encoders) -> None:
             writer.add_instructions(instruction_features(sorted(texts), encoders))
 
 
+def encoder_views(store: Store, config: VisionConfig) -> list[View]:
+    """What the encoder's cameras are shown of a dataset.
+
+    Raises:
+        InputError: the dataset has no camera for any of them.
+    """
+    return views(store.info, {camera.name: camera.size for camera in config.cameras})
+
+
 @torch.no_grad()
-def episode_features(episode: Episode, vision: VisionEncoder, batch: int = 64) -> NDArray[np.float16]:
-    """Patches (T, P, D) of an episode."""
-    images = {c.name: torch.from_numpy(episode.images(c.name)) for c in vision.config.cameras}
+def episode_features(
+    episode: Episode, vision: VisionEncoder, shown: Sequence[View], batch: int = 64
+) -> NDArray[np.float16]:
+    """Patches (T, P, D) of an episode, of what the encoder's cameras are shown of it."""
+    images = {view.name: torch.from_numpy(view.pictures(episode)) for view in shown}
     starts = range(0, episode.length, batch)
     parts = [vision({name: x[i : i + batch] for name, x in images.items()}) for i in starts]
     return torch.cat(parts).numpy().astype(np.float16)
@@ -73,18 +85,3 @@ def blank_features(vision: VisionEncoder) -> torch.Tensor:
 def _texts(store: Store) -> set[str]:
     spoken = {entry.instruction for entry in store.info.episodes}
     return spoken | {text for task in store.info.tasks for text in task.instructions}
-
-
-def check_cameras(store: Store, vision: VisionEncoder) -> None:
-    """Whether the dataset has the pictures that the encoder wants.
-
-    Raises:
-        InputError: it lacks a camera, or has it in another size.
-    """
-    sizes = {c.name: (c.height, c.width) for c in store.info.cameras}
-    for camera in vision.config.cameras:
-        if sizes.get(camera.name) != (camera.size, camera.size):
-            has = ", ".join(f"{n} {h}x{w}" for n, (h, w) in sizes.items())
-            raise InputError(
-                f"The encoder wants camera {camera.name!r} at {camera.size}x{camera.size} px; {store.path} has {has}."
-            )

@@ -7,6 +7,7 @@ import torch
 from small import load, make_encoders, make_preset
 
 from pvla.errors import InputError
+from pvla.train import encoders
 from pvla.train.encoders import load_encoders
 
 
@@ -37,3 +38,25 @@ def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
     (tmp_path / "encoders" / name).unlink()
     with pytest.raises(InputError, match=name.replace(".", r"\.")):
         load_encoders(preset)
+
+
+@pytest.mark.parametrize(("part", "kind"), [("vision", "dinov2"), ("text", "clip")])
+def test_an_encoder_that_is_nowhere_is_said(tmp_path: Path, part: str, kind: str) -> None:
+    preset = load(make_preset(tmp_path))
+    config = getattr(preset, part).model_copy(update={"kind": kind, "source": str(tmp_path / "nowhere")})
+    with pytest.raises(InputError, match=r"The encoder .*nowhere is not on this machine and cannot be fetched: give"):
+        load_encoders(preset.model_copy(update={part: config}))
+
+
+def test_the_key_of_an_encoder_that_fits_any_cameras_tells_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    preset = load(make_preset(tmp_path))
+    vision = encoders.build_vision(preset.vision)
+    monkeypatch.setattr(encoders, "build_vision", lambda config: vision)
+    keys = []
+    for size in (32, 64):
+        camera = preset.vision.cameras[0].model_copy(update={"size": size})
+        config = preset.vision.model_copy(update={"kind": "dinov2", "cameras": (camera,)})
+        keys.append(load_encoders(preset.model_copy(update={"vision": config})).key)
+    assert [key.split("-")[0] for key in keys] == ["dinov2+head32", "dinov2+head64"]

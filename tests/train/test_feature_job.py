@@ -69,8 +69,15 @@ def test_what_is_there_is_not_computed_again(tmp_path: Path) -> None:
     assert seen == [(10, 10)]
 
 
-def test_a_camera_of_another_size(tmp_path: Path) -> None:
-    path = make(tmp_path / "data", dict.fromkeys(SIZES, 32))
-    with pytest.raises(InputError, match="The encoder wants camera"):
+def test_a_dataset_without_cameras_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    path = make(tmp_path / "data", {})
+    with pytest.raises(InputError, match="has no camera scene or wrist: it has no cameras"):
         compute_features(path, PRESET, workers=0)
     assert unfinished_features(path) == []
+
+
+def test_cameras_of_other_names_and_sizes_do_as_well(tmp_path: Path) -> None:
+    path = make(tmp_path / "data", {"image_0": 40, "hand": 64})
+    made = compute_features(path, PRESET, workers=0)
+    assert len(made.ids) == 10
+    assert made.patches("e0").shape == (3, PRESET.patches, PRESET.vision.width)

@@ -213,6 +213,8 @@ def _provenance(source: Source, choices: Choices) -> str:
         told.append("actions are the states one frame later")
     if choices.drop_noops:
         told.append("frames without a command dropped")
+    if choices.assume_success:
+        told.append("taken as done where it does not say")
     if choices.instruction:
         told.append(f"instruction given: {choices.instruction}")
     return "; ".join(told)

@@ -219,10 +219,16 @@ class _Preparation:
             length=length,
             instruction=self._instruction(),
             task=None if self.episode.task is None else plain_text(self.episode.task),
-            success=self.episode.success,
+            success=self._success(),
             source_id=self.ref.source_id,
             interrupted=self.episode.interrupted,
         )
+
+    def _success(self) -> bool | None:
+        if self.episode.success is None and self.choices.assume_success and not self.episode.interrupted:
+            self._say("assumed", "it does not say whether the task was done: taken as done")
+            return True
+        return self.episode.success
 
     def _instruction(self) -> str:
         """The text without what HDF5 cannot keep: NUL, and halves of surrogate pairs."""

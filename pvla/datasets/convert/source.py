@@ -115,12 +115,14 @@ class Choices:
         fps: frames a second, instead of what the source says.
         action: as-recorded, or next-state: the state reached one frame later, in place of the recorded command.
         drop_noops: leave away frames in which nothing is commanded (see `pvla.datasets.convert.noops`).
+        assume_success: take the task for done in episodes that do not say it; what nobody calls done is not trained on.
     """
 
     instruction: str | None = None
     fps: float | None = None
     action: Literal["as-recorded", "next-state"] = "as-recorded"
     drop_noops: bool = False
+    assume_success: bool = False
 
 
 @dataclass

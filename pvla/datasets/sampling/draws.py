@@ -15,7 +15,7 @@ from pvla.datasets.sampling.batch import PICTURES, Array, Batch, Layout, layout,
 from pvla.datasets.sampling.cameras import choose
 from pvla.datasets.sampling.chance import uniform
 from pvla.datasets.sampling.columns import ColumnCache, Columns
-from pvla.datasets.sampling.pictures import ERRORS, Fit, picture
+from pvla.datasets.sampling.pictures import ERRORS, Fit, picture, undecodable
 from pvla.datasets.sampling.starts import KEPT_BYTES, Start, StartCache
 from pvla.datasets.splits import Split, of_split
 from pvla.datasets.store import Episode, Store
@@ -228,10 +228,7 @@ class _Wanted:
         try:
             self.place[:] = picture(self.data, sampling.size, sampling.fit, self.look)
         except ERRORS as error:
-            raise InputError(
-                f"Episode {self.episode.id}: frame {self.t} of camera {self.camera} cannot be decoded ({error}); "
-                "`pvla data validate` lists what is damaged."
-            ) from error
+            raise undecodable(self.episode, self.camera, self.t, error) from error
 
 
 class _Part:

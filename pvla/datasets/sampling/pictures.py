@@ -11,6 +11,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from pvla.datasets.sampling.augment import PLAIN, Box, Look
+from pvla.datasets.store import Episode
+from pvla.errors import InputError
 
 Fit = Literal["crop", "letterbox"]
 """How a picture of another shape becomes square. crop: the middle of it, what lies outside is lost. letterbox: all of
@@ -41,6 +43,14 @@ def picture(data: bytes, size: int, fit: Fit = "letterbox", look: Look = PLAIN) 
     left, top = (size - out[0]) // 2, (size - out[1]) // 2
     framed[top : top + out[1], left : left + out[0]] = np.asarray(cut)
     return framed
+
+
+def undecodable(episode: Episode, camera: str, t: int, error: Exception) -> InputError:
+    """What to raise for a frame of which `picture` has raised `error`."""
+    return InputError(
+        f"Episode {episode.id}: frame {t} of camera {camera} cannot be decoded ({error}); "
+        "`pvla data validate` lists what is damaged."
+    )
 
 
 def shown(width: int, height: int, fit: Fit, look: Look) -> Box:

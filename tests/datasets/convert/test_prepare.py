@@ -159,6 +159,22 @@ def test_noops_are_dropped_and_counted() -> None:
     assert np.array_equal(data.columns["timestamp"], np.arange(T - 3) / 10)
 
 
+@pytest.mark.parametrize("said_itself", [True, False])
+def test_what_an_episode_says_of_its_success_is_kept(said_itself: bool) -> None:
+    for choices in (Choices(), Choices(assume_success=True)):
+        data, outcome = whole(source(success=said_itself), choices)
+        assert data.entry.success is said_itself
+        assert said(outcome, "assumed") == ""
+
+
+def test_success_is_assumed_only_where_it_was_asked_for_and_recording_ended_well() -> None:
+    assert whole(source())[0].entry.success is None
+    data, outcome = whole(source(), Choices(assume_success=True))
+    assert data.entry.success is True
+    assert "taken as done" in said(outcome, "assumed")
+    assert whole(source(interrupted=True), Choices(assume_success=True))[0].entry.success is None
+
+
 def test_a_text_that_hdf5_cannot_keep(tmp_path: Path) -> None:
     data, outcome = whole(source(instruction="stack\0 the \udcff bowls"))
     assert data.entry.instruction == "stack the ? bowls"

@@ -48,6 +48,12 @@ class Cameras:
     secondary: str | None = None
     wrist: str | None = None
 
+    def rank(self, feature: str) -> int:
+        """The place of a step's feature (`observation/image`) in a list that begins with these cameras."""
+        keys = [self.primary, self.secondary, self.wrist]
+        key = feature.removeprefix("observation/")
+        return keys.index(key) if key in keys else len(keys)
+
 
 @dataclass(frozen=True)
 class OxeRow:

@@ -176,7 +176,10 @@ def _layout(
         raise InputError(f"{name} has no action of fixed width in its steps; they have {', '.join(sorted(steps))}.")
     state = [steps[short] for short in _STATES if short in steps and steps[short].width is not None][:1]
     texts = [steps[short] for short in (*([row.instruction] if row else []), *_INSTRUCTIONS) if short in steps]
-    cameras = _cameras([feature for feature in steps.values() if feature.kind == "picture"], example, findings)
+    pictures = [feature for feature in steps.values() if feature.kind == "picture"]
+    if row:
+        pictures.sort(key=lambda feature: row.cameras.rank(feature.short))
+    cameras = _cameras(pictures, example, findings)
     used = {feature.name for feature in [*texts[:1], *cameras.values(), *([] if row else [*action, *state])]}
     rest = [feature for feature in steps.values() if feature.name not in used and feature.short not in _FLAGS]
     extras = _extras(rest, example, findings)
