@@ -46,7 +46,7 @@ def test_features_are_those_of_the_encoder_and_computed_once(tmp_path: Path, enc
 def test_features_of_foreign_cameras_are_those_of_their_scaled_pictures(tmp_path: Path, encoders: Encoders) -> None:
     store = foreign(tmp_path / "data", ["cam_high"], 40, 64)
     patches = cache_features(store, encoders).patches("e0")
-    head = np.stack([picture(store[0].jpeg("cam_high", t), 32) for t in range(3)])
+    head = np.stack([picture(store[0].jpeg("cam_high", t), 32, "crop") for t in range(3)])
     images = {"head": torch.from_numpy(head), "wrist": torch.zeros(3, 16, 16, 3, dtype=torch.uint8)}
     with torch.no_grad():
         np.testing.assert_allclose(patches, encoders.vision(images).numpy(), atol=5e-3)

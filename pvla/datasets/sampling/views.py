@@ -31,16 +31,17 @@ class View:
     @property
     def note(self) -> str:
         """What a user should know of it, "" where the dataset has just what the encoder wants."""
+        shown = f"The encoder's camera {self.name} is shown"
         if self.camera is None:
-            return f"The encoder's camera {self.name} is shown black pictures: the dataset has no camera for it."
-        height, width = self.camera.height, self.camera.width
-        if self.camera.name == self.name and self._fits:
-            return ""
-        scaled = "" if self._fits else f", {width} x {height} scaled to {self.size} x {self.size}"
-        return f"The encoder's camera {self.name} is shown the dataset's {self.camera.name}{scaled}."
+            return f"{shown} black pictures: the dataset has no camera for it."
+        if self._fits:
+            return "" if self.camera.name == self.name else f"{shown} {self.camera.name}."
+        side = min(self.camera.height, self.camera.width)
+        part = "" if self.camera.height == self.camera.width else f"the middle {side} x {side} of "
+        return f"{shown} {part}{self.camera.name}, scaled from {side} to {self.size} pixels."
 
     def pictures(self, episode: Episode) -> npt.NDArray[np.uint8]:
-        """An episode's pictures u8 (T, size, size, 3), with black bars where they are not square.
+        """An episode's pictures u8 (T, size, size, 3); if they are not square their middle, as `pvla score` has it.
 
         Raises:
             InputError: a frame is missing or cannot be decoded.
@@ -57,7 +58,7 @@ class View:
 
     def _scaled(self, episode: Episode, camera: str, t: int) -> npt.NDArray[np.uint8]:
         try:
-            return picture(episode.jpeg(camera, t), self.size)
+            return picture(episode.jpeg(camera, t), self.size, "crop")
         except ERRORS as error:
             raise undecodable(episode, camera, t, error) from error
 

@@ -41,19 +41,20 @@ def test_cameras_of_the_same_name_and_size_are_shown_as_they_are(tmp_path: Path)
 def test_others_are_found_by_role_and_scaled(tmp_path: Path) -> None:
     store = make(tmp_path, {"cam_left_wrist": (16, 16), "cam_high": (48, 64)})
     head, wrist = views(store.info, WANTED)
-    assert head.note == "The encoder's camera head is shown the dataset's cam_high, 64 x 48 scaled to 32 x 32."
-    assert wrist.note == "The encoder's camera wrist is shown the dataset's cam_left_wrist."
+    assert (
+        head.note == "The encoder's camera head is shown the middle 48 x 48 of cam_high, scaled from 48 to 32 pixels."
+    )
+    assert wrist.note == "The encoder's camera wrist is shown cam_left_wrist."
     shown = head.pictures(store[0])
     assert shown.shape == (3, 32, 32, 3)
-    assert not shown[:, :4].any()  # 32 x 24 between black bars
-    assert all((shown[t] == picture(store[0].jpeg("cam_high", t), 32)).all() for t in range(3))
+    assert all((shown[t] == picture(store[0].jpeg("cam_high", t), 32, "crop")).all() for t in range(3))
     assert (wrist.pictures(store[0]) == store[0].images("cam_left_wrist")).all()
 
 
 def test_a_camera_that_is_not_there_is_black_and_said(tmp_path: Path) -> None:
     store = make(tmp_path, {"image_0": (32, 32)})
     head, wrist = views(store.info, WANTED)
-    assert head.note == "The encoder's camera head is shown the dataset's image_0."
+    assert head.note == "The encoder's camera head is shown image_0."
     assert "wrist is shown black pictures" in wrist.note
     assert wrist.pictures(store[0]).shape == (3, 16, 16, 3)
     assert not wrist.pictures(store[0]).any()
