@@ -5,13 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from noise_store import noise_store
 from small import load, make_dataset, make_preset
 
 from pvla.core.config import Preset
 from pvla.datasets.sampling.pictures import picture
-from pvla.datasets.schema import ActionSpace, Camera, DatasetInfo
-from pvla.datasets.store import Store
-from pvla.datasets.writer import StoreWriter
 from pvla.errors import InputError
 from pvla.train.encoders import Encoders, load_encoders
 from pvla.train.features import blank_features, cache_features
@@ -44,7 +42,7 @@ def test_features_are_those_of_the_encoder_and_computed_once(tmp_path: Path, enc
 
 
 def test_features_of_foreign_cameras_are_those_of_their_scaled_pictures(tmp_path: Path, encoders: Encoders) -> None:
-    store = foreign(tmp_path / "data", ["cam_high"], 40, 64)
+    store = noise_store(tmp_path / "data", {"cam_high": (40, 64)})
     patches = cache_features(store, encoders).patches("e0")
     head = np.stack([picture(store[0].jpeg("cam_high", t), 32, "crop") for t in range(3)])
     images = {"head": torch.from_numpy(head), "wrist": torch.zeros(3, 16, 16, 3, dtype=torch.uint8)}
@@ -55,21 +53,7 @@ def test_features_of_foreign_cameras_are_those_of_their_scaled_pictures(tmp_path
 
 def test_a_dataset_without_a_camera_for_the_encoder_is_refused(tmp_path: Path, encoders: Encoders) -> None:
     with pytest.raises(InputError, match="has no camera"):
-        cache_features(foreign(tmp_path / "data", [], 40, 64), encoders)
-
-
-def foreign(path: Path, cameras: list[str], height: int, width: int) -> Store:
-    """An episode of three frames of noise."""
-    space = ActionSpace(kind="unknown", names=["a"], units=["?"], frame="?", gripper="none", rate_hz=10)
-    listed = [Camera(name=name, height=height, width=width) for name in cameras]
-    rng = np.random.default_rng(0)
-    info = DatasetInfo(name="foreign", fps=10, cameras=listed, action_space=space)
-    with StoreWriter(path, info) as writer, writer.episode("e0", "go") as episode:
-        for t in range(3):
-            images = {name: rng.integers(0, 256, (height, width, 3), np.uint8) for name in cameras}
-            episode.add(images, [t], [], t / 10)
-        episode.finish(success=True)
-    return Store.open(path)
+        cache_features(noise_store(tmp_path / "data", {}), encoders)
 
 
 def test_a_blank_picture_has_features_too(preset: Preset, encoders: Encoders) -> None:
