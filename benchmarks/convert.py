@@ -14,10 +14,9 @@ The others live in environments of their own:
 
 forge writes LeRobot v3.0. LeRobot's own converter knows one way only, from v2.1 to v3.0: it joins the video files and
 decodes no picture, so that it finds nothing that is wrong with them. From ALOHA's HDF5 LeRobot's own writer converts
-(`convert_peer.py`), in the loop that its guide has. A side that fails says
-so in the table, and so does one whose result has fewer rows than the input: forge 0.2.0 with several workers lets each
-write the same file, so that it is run with one as well. forge needs tensorflow for RLDS, and takes no robomimic file
-without pictures.
+(`convert_peer.py`), in the loop that its guide has. A side that fails says so in the table, and so does one whose
+result has fewer rows than the input: forge 0.2.0 with several workers lets each write the same file, so that it is run
+with one as well. forge needs tensorflow for RLDS, and takes no robomimic file without pictures.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from pvla.cli.console import JsonOption, QuietOption, SeedOption, Terminal, Verb
 from pvla.cli.data_convert import convert
 from pvla.cli.data_export import export
 from pvla.cli.data_features import features
+from pvla.cli.scale import WorkersOption
 from pvla.cores import usable_cores
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def demo(
     out: Annotated[Path, typer.Argument(help="Where to put the dataset.")] = Path("data/demo"),
     episodes: Annotated[int, typer.Option(min=0, help="Demonstrations of each task.")] = 60,
     failures: Annotated[int, typer.Option(min=0, help="Failed runs of each task.")] = 20,
-    workers: Annotated[int, typer.Option(min=0, help="Processes; 0 means one a core.")] = 0,
+    workers: WorkersOption = 0,
     recoveries: Annotated[
         int, typer.Option(min=0, help="Demonstrations of each task with a mishap that is put right.")
     ] = 20,

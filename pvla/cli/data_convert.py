@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.markup import escape
 
 from pvla.cli.console import JsonOption, QuietOption, Terminal, VerboseOption
-from pvla.cores import usable_cores
+from pvla.cli.scale import RayOption, ShardOption, WorkersOption, scale
+from pvla.errors import InputError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,14 +26,10 @@ def convert(
     format: Annotated[
         str, typer.Option(help="lerobot, rlds, calvin, libero, robomimic or aloha; told from the content unless given.")
     ] = "auto",
-    workers: Annotated[int, typer.Option(min=0, help="Processes; 0 means one a core.")] = 0,
+    workers: WorkersOption = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a conversion that did not end.")] = False,
-    shard: Annotated[
-        str | None, typer.Option(metavar="i/n", help="Convert only every n-th episode, from the i-th on.")
-    ] = None,
-    ray: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Work on this Ray cluster; local starts one here.")
-    ] = None,
+    shard: ShardOption = None,
+    ray: RayOption = None,
     instruction: Annotated[str | None, typer.Option(help="What the arm was told, if the source is silent.")] = None,
     fps: Annotated[float | None, typer.Option(min=0.1, help="Frames a second, if the source is silent.")] = None,
     action: Annotated[
@@ -55,15 +52,9 @@ def convert(
     """
     from pvla.datasets.convert.conversion import convert as run
     from pvla.datasets.convert.source import Choices
-    from pvla.datasets.pool import OnRay, Part, in_processes
-    from pvla.errors import InputError
 
     terminal = Terminal(as_json, verbose, quiet)
-    if action not in ("as-recorded", "next-state"):
-        raise InputError(f"--action is as-recorded or next-state, not {action!r}.")
-    choices = Choices(
-        instruction, fps, "next-state" if action == "next-state" else "as-recorded", drop_noops, assume_success
-    )
+    choices = Choices(instruction, fps, _action(action), drop_noops, assume_success)
     with terminal.progress() as display:
         task = display.add_task("episodes", total=None)
         try:
@@ -72,11 +63,9 @@ def convert(
                 out,
                 format=format,
                 choices=choices,
-                workers=workers or usable_cores(),
                 resume=resume,
-                part=Part.parse(shard) if shard else None,
-                runner=OnRay(ray) if ray else in_processes,
                 on_progress=lambda done, total: display.update(task, completed=done, total=total),
+                **scale(workers, shard, ray),
             )
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
@@ -84,6 +73,12 @@ def convert(
             ) from None
     terminal.result({"path": out, **report.document()}, lambda console: _render(console, out, report, terminal))
     raise typer.Exit(1 if report.lost else 0)
+
+
+def _action(text: str) -> Literal["as-recorded", "next-state"]:
+    if text not in ("as-recorded", "next-state"):
+        raise InputError(f"--action is as-recorded or next-state, not {text!r}.")
+    return "next-state" if text == "next-state" else "as-recorded"
 
 
 def _render(console: Console, out: Path, report: Report, terminal: Terminal) -> None:

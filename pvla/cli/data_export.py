@@ -9,13 +9,14 @@ import typer
 from rich.markup import escape
 
 from pvla.cli.console import JsonOption, QuietOption, Terminal, VerboseOption
+from pvla.cli.scale import WorkersOption
 from pvla.cores import usable_cores
 
 
 def export(
     path: Annotated[Path | None, typer.Argument(help="The dataset; else the one under data/.")] = None,
     out: Annotated[Path | None, typer.Argument(help="Folder for the export; else <dataset>-lerobot.")] = None,
-    workers: Annotated[int, typer.Option(min=0, help="Processes; 0 means one a core.")] = 0,
+    workers: WorkersOption = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an export that did not end.")] = False,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,

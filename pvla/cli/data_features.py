@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from pvla.cli.console import JsonOption, QuietOption, Terminal, VerboseOption
-from pvla.cores import usable_cores
+from pvla.cli.scale import RayOption, ShardOption, WorkersOption, scale
 
 if TYPE_CHECKING:
     from pvla.core.config import Preset
@@ -20,11 +20,9 @@ if TYPE_CHECKING:
 def features(
     path: Annotated[Path | None, typer.Argument(help="The dataset; else the one under data/.")] = None,
     preset: Annotated[str, typer.Option(help="Name or TOML file of the preset whose encoders are meant.")] = "tiny",
-    workers: Annotated[int, typer.Option(min=0, help="Processes; 0 means one a core.")] = 0,
-    shard: Annotated[str | None, typer.Option(metavar="i/n", help="Only every n-th episode, from the i-th on.")] = None,
-    ray: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Work on this Ray cluster; local starts one here.")
-    ] = None,
+    workers: WorkersOption = 0,
+    shard: ShardOption = None,
+    ray: RayOption = None,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
     quiet: QuietOption = False,
@@ -39,7 +37,6 @@ def features(
         raise InputError(f"Features need {' and '.join(missing)}, which are not installed: pip install -e '.[train]'.")
     from pvla.core.presets import load_preset
     from pvla.datasets.find import find_dataset
-    from pvla.datasets.pool import OnRay, Part, in_processes
     from pvla.datasets.store import Store
     from pvla.train.feature_job import compute_features
 
@@ -52,10 +49,8 @@ def features(
         made = compute_features(
             dataset,
             chosen,
-            workers=workers or usable_cores(),
-            part=Part.parse(shard) if shard else None,
-            runner=OnRay(ray) if ray else in_processes,
             on_progress=lambda done, total: display.update(task, completed=done, total=total),
+            **scale(workers, shard, ray),
         )
     document = {"schema_version": 1, "path": made.folder, "episodes": len(made.ids), "texts": len(made.instructions)}
     terminal.result(

@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 
 from pvla.cli.console import JsonOption, QuietOption, Terminal, VerboseOption
+from pvla.cli.scale import WorkersOption
 from pvla.cores import usable_cores
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ SeedStart = Annotated[int | None, typer.Option(help="First scene, 1000000 or abo
 Scale = Annotated[float | None, typer.Option(min=0, help="Guidance scale; the bundle's unless given.")]
 Dataset = Annotated[Path | None, typer.Option(help="For --suite progress: score these episodes, not fresh ones.")]
 Out = Annotated[Path | None, typer.Option(help="Folder; else runs/eval-..., the same for the same command.")]
-Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 means one a core.")]
 Video = Annotated[int, typer.Option("--video", min=0, help="Films of so many trials.")]
 
 
@@ -58,7 +58,7 @@ def sim(
     scale: Scale = None,
     dataset: Dataset = None,
     out: Out = None,
-    workers: Workers = 0,
+    workers: WorkersOption = 0,
     video: Video = 0,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,

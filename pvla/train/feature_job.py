@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ import torch
 from pvla.core.config import Preset
 from pvla.datasets.features import FeatureStore, FeatureWriter, set_unfinished_features
 from pvla.datasets.pool import Part, Runner, Work, in_processes, in_this_process
+from pvla.datasets.sampling.views import View
 from pvla.datasets.store import Store
 from pvla.datasets.validate import check_usable
 from pvla.errors import RunFault
@@ -30,23 +31,24 @@ class FeatureJob:
         path: the dataset.
         preset: names the encoders.
         prefix: of the shards' names.
+        shown: what the encoder's cameras are shown.
     """
 
     path: Path
     preset: Preset
     prefix: str
+    shown: Sequence[View]
 
     def start(self) -> Work[str, int]:
         """Load the encoders and return what computes a batch of episodes; it returns how many it did."""
         torch.set_num_threads(1)  # one thread a process: the same sums in the same order, whoever does them
         encoders = load_encoders(self.preset)
         store = Store.open(self.path)
-        shown = encoder_views(store, encoders.vision.config)
         writer = FeatureWriter(self.path, encoders.key, shard_prefix=self.prefix)
 
         def compute(ids: list[str]) -> int:
             for id in ids:
-                writer.add(id, episode_features(store.episode(id), encoders.vision, shown))
+                writer.add(id, episode_features(store.episode(id), encoders.vision, self.shown))
             writer.flush()
             return len(ids)
 
@@ -90,7 +92,7 @@ def compute_features(
     report, part = on_progress or (lambda done, total: None), part or Part()
     encoders = load_encoders(preset)
     with check_usable(path) as store:
-        encoder_views(store, encoders.vision.config)
+        shown = encoder_views(store, preset.vision)
         mine = part.of_items([entry.id for entry in store.info.episodes])
         set_unfinished_features(store.path, encoders.key, part, finished=False)
         present = FeatureStore(store.path, encoders.key)
@@ -98,7 +100,7 @@ def compute_features(
         todo = [id for id in mine if id in absent]
         done = len(mine) - len(todo)
         report(done, len(mine))
-        job = FeatureJob(store.path, preset, "shard" if part.of == 1 else f"part{part.number}")
+        job = FeatureJob(store.path, preset, "shard" if part.of == 1 else f"part{part.number}", shown)
         batches = [todo[i : i + BATCH] for i in range(0, len(todo), BATCH)]
         with closing(runner(job, batches, workers) if workers else in_this_process(job, batches)) as counts:
             for count in counts:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from pvla.datasets.sampling.recent import Recent
 from pvla.datasets.splits import progress_labels
 from pvla.datasets.store import Episode, Floats32, Floats64, Store
 from pvla.errors import InputError
@@ -71,7 +71,7 @@ class ColumnCache:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._forget()
+        self._kept: Recent[int, Columns] = Recent(_MAX_FRAMES)
 
     def columns(self, number: int) -> Columns:
         """Those of the episode at this place in the dataset's list.
@@ -79,25 +79,11 @@ class ColumnCache:
         Raises:
             InputError: they cannot be read.
         """
-        if number not in self._kept:
+        columns = self._kept.get(number)
+        if columns is None:
             columns = Columns.of(self._store[number])
-            self._kept[number] = columns
-            self._frames += columns.episode.length
-            while self._frames > _MAX_FRAMES and len(self._kept) > 1:
-                self._frames -= self._kept.popitem(last=False)[1].episode.length
-        self._kept.move_to_end(number)
-        return self._kept[number]
-
-    def _forget(self) -> None:
-        self._kept: OrderedDict[int, Columns] = OrderedDict()
-        self._frames = 0
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"store": self._store}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self._store = state["store"]
-        self._forget()
+            self._kept.put(number, columns, min(columns.episode.length, _MAX_FRAMES))  # one is kept, however long
+        return columns
 
 
 def _broken(episode: Episode, what: str) -> InputError:

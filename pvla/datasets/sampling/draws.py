@@ -16,12 +16,16 @@ from pvla.datasets.sampling.cameras import choose
 from pvla.datasets.sampling.chance import uniform
 from pvla.datasets.sampling.columns import ColumnCache, Columns
 from pvla.datasets.sampling.pictures import ERRORS, Fit, picture, undecodable
-from pvla.datasets.sampling.starts import KEPT_BYTES, Start, StartCache
+from pvla.datasets.sampling.recent import Recent
 from pvla.datasets.splits import Split, of_split
 from pvla.datasets.store import Episode, Store
 from pvla.errors import InputError
 
 Ints = npt.NDArray[np.int64]
+_Start = tuple[int, int, str]
+"""Whose o_0: the place of the dataset, the place of the episode therein, the camera."""
+
+KEPT_BYTES: Final = 128 << 20  # of first pictures: 890 of 224 px
 _SAMPLES: Final = 1  # what random numbers are for: part of their key
 _LOOKS: Final = 2
 
@@ -104,7 +108,7 @@ class Draws:
         self.sampling = sampling
         self.parts = [_Part(store, sampling.cameras, split) for store in stores]
         self.probabilities = _shares(self.parts, probabilities)
-        self._starts = StartCache(kept_bytes)
+        self._starts: Recent[_Start, npt.NDArray[np.uint8]] = Recent(kept_bytes)
         infos = [store.info for store in stores]
         self._widths = max(info.action_dim for info in infos), max(info.state_dim for info in infos)
 
@@ -192,7 +196,7 @@ class Draws:
                 continue
             for name, t in zip(PICTURES, moments, strict=True):
                 start = (sample.dataset, sample.episode, camera) if t == 0 and look == PLAIN else None
-                kept = self._starts.get(start)
+                kept = None if start is None else self._starts.get(start)
                 if kept is None:
                     data = episode.jpeg(camera, t)
                     yield _Wanted(arrays[name][row, place], episode, camera, t, look, data, start)
@@ -209,7 +213,7 @@ class Draws:
                     done.result()
         for one in wanted:
             if one.start is not None:
-                self._starts.put(one.start, one.place)
+                self._starts.put(one.start, one.place.copy(), one.place.nbytes)
 
 
 @dataclass(frozen=True)
@@ -222,7 +226,7 @@ class _Wanted:
     t: int
     look: Look
     data: bytes
-    start: Start | None
+    start: _Start | None
 
     def decode(self, sampling: Sampling) -> None:
         try:

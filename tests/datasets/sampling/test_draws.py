@@ -64,6 +64,12 @@ def test_first_pictures_are_decoded_once_and_the_same(make, monkeypatch: pytest.
         read.clear()
 
 
+def test_who_writes_into_a_batch_changes_no_later_one(make) -> None:
+    draws, anew = Draws([make(lengths=(5,))], SMALL), Draws([make("again", (5,))], SMALL)
+    draws(0)["start"][:] = 0
+    assert (draws(1)["start"] == anew(1)["start"]).all()
+
+
 def test_augmented_first_pictures_are_each_their_own(make) -> None:
     augmented = Sampling(**{**vars(SMALL), "augmentation": Augmentation()})
     draws = Draws([make(lengths=(5,))], augmented)
