@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+from pvla.datasets.convert.hdf5.files import SUFFIXES
 from pvla.datasets.convert.source import UNREADABLE, Choices, Source, first_line, plain_text
 from pvla.datasets.shard import READ_ERRORS
 from pvla.errors import InputError
 
 _SHOWN: Final = 6
+_TRIED: Final = 64  # folders
 
 
 @dataclass(frozen=True)
@@ -24,11 +27,13 @@ class Format:
         what: a few words for people.
         module: its reader: `recognise(path) -> bool` looks at the content and never raises on what is not its own,
             `open_source(path, choices) -> Source` raises InputError.
+        deep: whether it finds its files in the folders below, too.
     """
 
     name: str
     what: str
     module: str
+    deep: bool = False
 
     def recognises(self, path: Path) -> bool:
         """Whether the file or folder looks like this format, even if a part of it is missing."""
@@ -53,9 +58,9 @@ FORMATS: Final = (
     Format("lerobot", "LeRobot v2.1 or v3.0: a folder with meta/info.json", "lerobot.reader"),
     Format("rlds", "RLDS: TFRecord files, with features.json beside them", "rlds.reader"),
     Format("calvin", "CALVIN: a folder with episode_0000000.npz and so on", "calvin.reader"),
-    Format("libero", "LIBERO: HDF5 with data/demo_0/obs/agentview_rgb", "hdf5.libero"),
-    Format("robomimic", "robomimic: HDF5 with data/demo_0/actions", "hdf5.robomimic"),
-    Format("aloha", "ALOHA or ARX teleoperation: HDF5 with action and observations/qpos", "hdf5.aloha"),
+    Format("libero", "LIBERO: HDF5 with data/demo_0/obs/agentview_rgb", "hdf5.libero", deep=True),
+    Format("robomimic", "robomimic: HDF5 with data/demo_0/actions", "hdf5.robomimic", deep=True),
+    Format("aloha", "ALOHA or ARX teleoperation: HDF5 with action and observations/qpos", "hdf5.aloha", deep=True),
 )
 """In the order in which they are tried: the more particular first."""
 
@@ -90,19 +95,39 @@ def _format(path: Path, name: str) -> Format:
     for format in FORMATS:
         if format.recognises(path):
             return format
+    if below := _dataset_below(path):
+        folder, found = below
+        raise InputError(f"{path} is no dataset, but {folder} looks like one of the format {found.name}: give that.")
     known = "; ".join(format.what for format in FORMATS)
     raise InputError(f"{path} is of no format that pvla reads: it has {found_in(path)}. Formats are: {known}.")
 
 
+def _dataset_below(path: Path) -> tuple[Path, Format] | None:
+    """The first folder, one or two levels below, that is a dataset; a few are tried."""
+    if not path.is_dir():
+        return None
+    below = (folder for pattern in ("*", "*/*") for folder in sorted(path.glob(pattern)) if folder.is_dir())
+    shallow = [format for format in FORMATS if not format.deep]
+    tries = ((folder, format) for folder in islice(below, _TRIED) for format in shallow)
+    return next(((folder, format) for folder, format in tries if format.recognises(folder)), None)
+
+
 def found_in(path: Path) -> str:
-    """A few words on what lies at `path`, for a refusal: files of a folder, keys of an HDF5 file."""
+    """A few words on what lies at `path`, for a refusal: files in or below a folder, keys of an HDF5 file."""
     if path.is_dir():
         names = sorted(file.name + "/" * file.is_dir() for file in path.iterdir())
-        return _listed(names) if names else "no files"
+        return ", ".join(filter(None, [_listed(names) or "no files", _first_hdf5(path)]))
     keys = _hdf5_keys(path)
     if keys is not None:
         return f"the keys {_listed(keys)}" if keys else "no keys"
     return f"{path.stat().st_size} bytes that begin with {path.open('rb').read(8)!r}"
+
+
+def _first_hdf5(path: Path) -> str:
+    """The keys of the first HDF5 file in or below a folder, "" without one."""
+    first = min((file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file()), default=None)
+    keys = _hdf5_keys(first) if first else None
+    return f"with the keys {_listed(keys)} in {first.relative_to(path)}" if first and keys else ""
 
 
 def _hdf5_keys(path: Path) -> list[str] | None:

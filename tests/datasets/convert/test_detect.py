@@ -52,6 +52,21 @@ def test_a_format_that_is_named_wrongly_is_one_sentence(strange: Path, format: s
         open_source(strange, format)
 
 
+def test_a_folder_above_a_dataset_names_it(tmp_path: Path) -> None:
+    (tmp_path / "recordings/bowls/meta").mkdir(parents=True)
+    (tmp_path / "recordings/bowls/meta/info.json").write_text('{"codebase_version": "v3.0"}')
+    with pytest.raises(InputError, match=r"is no dataset, but .*recordings/bowls looks like one .* lerobot"):
+        open_source(tmp_path)
+
+
+def test_keys_of_hdf5_files_below_a_folder_are_named(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    with h5py.File(tmp_path / "logs/run.h5", "w") as file:
+        file["policy/actions"] = np.zeros(3)
+    with pytest.raises(InputError, match=r"it has logs, with the keys policy/actions in logs/run.h5\."):
+        open_source(tmp_path)
+
+
 def test_only_one_format_takes_a_dataset(tmp_path: Path) -> None:
     path = make_rlds(tmp_path / "source", [3])
     assert [format.name for format in FORMATS if format.recognises(path)] == ["rlds"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -28,16 +28,16 @@ class Layout:
     """Features by what they become.
 
     Attributes:
-        action: the feature of the actions.
-        state: of the states, None without.
+        action: the features that make up the actions, side by side: one, or, where none has that name, its parts.
+        state: those that make up the states; empty without.
         cameras: features by camera.
         pictures: of these features those whose pictures lie in Parquet; the others are videos.
         extras: features by extra.
         success: the feature that says in each frame whether the task is done, None without.
     """
 
-    action: str
-    state: str | None
+    action: list[str]
+    state: list[str]
     cameras: dict[str, str]
     pictures: list[str]
     extras: dict[str, str]
@@ -51,14 +51,16 @@ def layout(info: Info) -> Layout:
     Raises:
         InputError: there is no action, or it or the state is not one row a frame.
     """
-    features, findings = info.features, []
-    action, state = _vector(features, _ACTION), _vector(features, _STATE)
-    if action is None:
+    features = info.features
+    findings: list[Finding] = []
+    action = _vector(features, _ACTION, ["action.", "actions."], findings)
+    state = _vector(features, _STATE, ["observation.state.", "observation."], findings)
+    if not action:
         raise InputError(f"The dataset has no feature `action`; its features are {', '.join(features)}.")
     cameras: list[str] = []
     extras: list[str] = []
     for key, feature in features.items():
-        if key in (action, state, *_BOOKKEEPING):
+        if key in (*action, *state, *_BOOKKEEPING):
             continue
         if why := _no_place(feature):
             findings.append(Finding("left out", key, why))
@@ -76,13 +78,28 @@ def layout(info: Info) -> Layout:
     )
 
 
-def _vector(features: dict[str, Feature], names: Iterable[str]) -> str | None:
+def _vector(
+    features: dict[str, Feature], names: Iterable[str], prefixes: Iterable[str], findings: list[Finding]
+) -> list[str]:
+    """The feature of one of the names; without one, all rows of floats whose names have one of the prefixes.
+
+    Robots that LeRobot does not know itself often have a feature a joint, such as `action.left_elbow.pos`.
+    """
     for name in names:
         if name in features:
             if len(features[name].shape) != 1 or not features[name].width:
                 raise InputError(f"The feature {name} has the shape {features[name].shape}: pvla reads rows (n,) only.")
-            return name
-    return None
+            return [name]
+    for prefix in prefixes:
+        if parts := [key for key, feature in features.items() if key.startswith(prefix) and _is_part(feature)]:
+            what = f"there is no feature {prefix[:-1]}: these are taken for its parts, in this order"
+            findings.append(Finding("assumed", ", ".join(parts), what))
+            return parts
+    return []
+
+
+def _is_part(feature: Feature) -> bool:
+    return feature.dtype.startswith("float") and len(feature.shape) == 1 and 0 < feature.width <= _MAX_WIDTH
 
 
 def _no_place(feature: Feature) -> str:
@@ -130,10 +147,27 @@ def camera(name: str, feature: Feature) -> Camera:
     return Camera(name=name, height=height, width=width)
 
 
-def column_names(feature: Feature, label: str) -> list[str]:
-    """The names of a feature's columns; numbered ones where the dataset names none, or a wrong number of them."""
+def column_names(info: Info, keys: Sequence[str], label: str) -> list[str]:
+    """The names of the columns of one feature, or of several that stand side by side: then the part's comes first."""
+    if len(keys) == 1:
+        return _names(info.features[keys[0]], label)
+    return [name for key in keys for name in _names_of_part(info.features[key], _part(key))]
+
+
+def _names(feature: Feature, label: str) -> list[str]:
+    """Numbered names where the dataset names none, or a wrong number of them."""
     names = _flat(feature.names)
     return names if len(names) == feature.width else [f"{label}_{number}" for number in range(feature.width)]
+
+
+def _names_of_part(feature: Feature, part: str) -> list[str]:
+    """Two hands may well have fingers of the same names."""
+    return [part] if feature.width == 1 else [f"{part}.{name}" for name in _names(feature, part.rpartition(".")[2])]
+
+
+def _part(key: str) -> str:
+    """`observation.state.arm` and `action.arm` are both the part `arm`."""
+    return key.removeprefix("observation.").removeprefix("state.").removeprefix("action.").removeprefix("actions.")
 
 
 def _flat(names: Any) -> list[str]:
@@ -147,20 +181,20 @@ def _flat(names: Any) -> list[str]:
     return [] if names is None else [str(names)]
 
 
-def action_space(info: Info, key: str, rate_hz: float) -> tuple[ActionSpace, list[Finding]]:
+def action_space(info: Info, keys: Sequence[str], rate_hz: float) -> tuple[ActionSpace, list[Finding]]:
     """What LeRobot says about actions are names only; the kind follows from names such as `elbow_flex.pos`.
 
     Robots of the SO-100 family have degrees or percent there, others rad: units stay unknown.
     """
-    names = column_names(info.features[key], "action")
+    names, where = column_names(info, keys, "action"), ", ".join(keys)
     kind = _kind(names)
     space = ActionSpace(
         kind=kind, names=names, units=["?"] * len(names), frame="?", gripper="as recorded", rate_hz=rate_hz
     )
     told = "units, frame and gripper" if kind != "unknown" else "kind, units, frame and gripper"
-    findings = [Finding("assumed", key, f"the source does not say what its actions mean: {told} stay unknown")]
+    findings = [Finding("assumed", where, f"the source does not say what its actions mean: {told} stay unknown")]
     if kind != "unknown":
-        findings.append(Finding("assumed", key, f"actions are of kind {kind} by their names"))
+        findings.append(Finding("assumed", where, f"actions are of kind {kind} by their names"))
     return space, findings
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from pydantic import BaseModel, Field, NonNegativeInt, PositiveInt, ValidationError, field_validator
 
 from pvla.datasets.convert.lerobot.parquet import parquet
-from pvla.datasets.convert.lerobot.paths import absence, filled
+from pvla.datasets.convert.lerobot.paths import absence, filled, strange_field
 from pvla.datasets.convert.source import Finding
 from pvla.errors import InputError
 
@@ -204,10 +204,25 @@ def _take(meta: Meta, rows: Iterable[tuple[str, dict[str, Any]]], keys: Sequence
 def _episode_v2(meta: Meta, row: _Row, keys: Sequence[str]) -> EpisodeMeta:
     info, number = meta.info, row.episode_index
     values: dict[str, int | str] = {"episode_index": number, "episode_chunk": number // info.chunks_size}
-    data = str(filled(info.data_path or _DATA[2], **values))
-    template = info.video_path or _VIDEO[2]
-    videos = {key: VideoSpan(str(filled(template, video_key=key, **values))) for key in keys}
+    data = _file_v2(meta, info.data_path, _DATA[2], values)
+    videos = {key: VideoSpan(_file_v2(meta, info.video_path, _VIDEO[2], {**values, "video_key": key})) for key in keys}
     return EpisodeMeta(number, row.length, row.tasks, data, False, videos, row.success)
+
+
+def _file_v2(meta: Meta, declared: str | None, usual: str, values: dict[str, int | str]) -> str:
+    """Where a file of an episode lies: where `meta/info.json` says, or, if only there is one, where LeRobot puts it.
+
+    LeRobot's field is `episode_chunk`; info files written by hand or by other tools have others in its place.
+    """
+    standard = str(filled(usual, **values))
+    if declared is None or declared == usual:
+        return standard
+    lost = strange_field(declared, values) or not (meta.root / filled(declared, **values)).is_file()
+    if lost and (meta.root / standard).is_file():
+        what = "it lies where LeRobot puts it, not where meta/info.json says"
+        meta.findings.append(Finding("suspicious", standard, what))
+        return standard
+    return str(filled(declared, **values))
 
 
 def _episode_v3(meta: Meta, row: _Row, raw: dict[str, Any], keys: Sequence[str]) -> EpisodeMeta:

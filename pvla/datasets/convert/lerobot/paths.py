@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -22,14 +23,14 @@ def filled(template: str, **values: int | str) -> PurePosixPath:
     Raises:
         InputError: the template has another field, or the name leaves the dataset's folder.
     """
+    if name := strange_field(template, values):
+        raise InputError(f"The path {template!r} in meta/info.json has a field {name} that pvla does not know.")
+    return confined(_FIELD.sub(lambda field: str(values[field[1]]).zfill(int(field[2] or 0)), template))
 
-    def value(field: re.Match[str]) -> str:
-        name, width = field.group(1), field.group(2)
-        if name not in values:
-            raise InputError(f"The path {template!r} in meta/info.json has a field {name} that pvla does not know.")
-        return str(values[name]).zfill(int(width or 0))
 
-    return confined(_FIELD.sub(value, template))
+def strange_field(template: str, values: Container[str]) -> str:
+    """The first field of a template that `values` do not fill; "" if they fill all."""
+    return next((field[1] for field in _FIELD.finditer(template) if field[1] not in values), "")
 
 
 def confined(name: str) -> PurePosixPath:

@@ -22,7 +22,7 @@ from pvla.datasets.convert.lerobot.features import (
 )
 from pvla.datasets.convert.lerobot.meta import INFO, EpisodeMeta, Feature, Info, Meta, load_info, load_meta
 from pvla.datasets.convert.lerobot.parquet import EpisodeRows
-from pvla.datasets.convert.lerobot.paths import absence
+from pvla.datasets.convert.lerobot.paths import NOT_THERE, absence
 from pvla.datasets.convert.lerobot.side import Side, SideEpisode, load_side
 from pvla.datasets.convert.lerobot.video import TablePictures, VideoSlice, WholeVideo, look_at
 from pvla.datasets.convert.source import (
@@ -41,6 +41,7 @@ from pvla.errors import InputError
 
 Times = npt.NDArray[np.float64]
 _SIGNS: Final = ("data", "videos", "meta/episodes", "meta/episodes.jsonl", "meta/tasks.parquet", "meta/tasks.jsonl")
+_MARK: Final = b'"codebase_version"'
 _SPARE_FRAMES: Final = 1.5  # some writers end an episode's part of the video with its last frame's start
 _EXACT_IN_F32: Final = 1 << 24  # integers up to this are exact in f32
 
@@ -49,7 +50,8 @@ def recognise(path: Path) -> bool:
     """Whether `path` is a folder with `meta/info.json`, or one that pvla has begun to export into."""
     if (path / lerobot_side.WORK).is_dir():
         return True
-    return (path / INFO).is_file() and any((path / name).exists() for name in _SIGNS)
+    file = path / INFO
+    return file.is_file() and (any((path / name).exists() for name in _SIGNS) or _MARK in file.read_bytes())
 
 
 def open_source(path: Path, choices: Choices) -> Source:
@@ -64,7 +66,9 @@ def open_source(path: Path, choices: Choices) -> Source:
     described = load_info(path)
     shape = layout(described)
     meta = load_meta(path, described, [key for key in shape.cameras.values() if key not in shape.pictures])
-    refs = _refs(meta)
+    absences = _absences(meta)
+    shape = _without_lost_cameras(meta, shape, absences)
+    refs = _refs(meta, absences)
     if not refs:
         raise InputError(
             f"None of the {len(meta.episodes)} episodes of {path} has all its files "
@@ -136,9 +140,9 @@ class _Reading:
         shape, columns = self.source.features, self.columns
         episode = SourceEpisode(
             instruction=self._instruction(),
-            action=columns[shape.action],
+            action=_side_by_side([columns[key] for key in shape.action]),
             images={name: self._images(key) for name, key in shape.cameras.items()},
-            state=None if shape.state is None else columns[shape.state],
+            state=_side_by_side([columns[key] for key in shape.state]) if shape.state else None,
             timestamp=self._times(),
             extras={name: columns[key] for name, key in shape.extras.items()},
             success=self._success(),
@@ -149,7 +153,7 @@ class _Reading:
 
     def _wanted(self) -> list[str]:
         shape = self.source.features
-        names = [shape.action, *([shape.state] if shape.state else []), *shape.extras.values()]
+        names = [*shape.action, *shape.state, *shape.extras.values()]
         bookkeeping = [TIMESTAMP, "frame_index", TASK_INDEX, *([lerobot_side.TIME] if self.side else [])]
         return [*names, *(name for name in bookkeeping if name in self.rows.names)]
 
@@ -231,6 +235,11 @@ class _Reading:
         self.findings.append(Finding(kind, f"{self.where}: {detail}" if detail else self.where, what))
 
 
+def _side_by_side(parts: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """Columns (T, n) of several features as one array; one alone keeps its type."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+
 def _with_side(episode: SourceEpisode, side: SideEpisode) -> SourceEpisode:
     return replace(
         episode,
@@ -243,23 +252,51 @@ def _with_side(episode: SourceEpisode, side: SideEpisode) -> SourceEpisode:
     )
 
 
-def _refs(meta: Meta) -> list[EpisodeRef]:
+def _absences(meta: Meta) -> dict[str, str]:
+    """Of each file that the episodes need why it cannot be used, "" if it can."""
+    files = {file for episode in meta.episodes for file in _files(episode)}
+    return {file: absence(meta.root / file) for file in files}
+
+
+def _files(episode: EpisodeMeta) -> list[str]:
+    return [episode.data, *(span.file for span in episode.videos.values())]
+
+
+def _without_lost_cameras(meta: Meta, shape: Layout, absences: dict[str, str]) -> Layout:
+    """The layout without the cameras of which there is no video at all, if some camera is left; they become findings.
+
+    Datasets are published with cameras in `meta/info.json` that were left away to keep them small.
+    """
+    lost = [
+        name
+        for name, key in shape.cameras.items()
+        if key not in shape.pictures
+        and all(absences[episode.videos[key].file] == NOT_THERE for episode in meta.episodes)
+    ]
+    if not lost or len(lost) == len(shape.cameras):
+        return shape
+    keys = {shape.cameras[name] for name in lost}
+    what = "none of its videos is there: the camera is left away"
+    meta.findings.extend(Finding("missing", key, what) for key in sorted(keys))
+    meta.episodes = [
+        replace(episode, videos={key: span for key, span in episode.videos.items() if key not in keys})
+        for episode in meta.episodes
+    ]
+    return replace(shape, cameras={name: key for name, key in shape.cameras.items() if key not in keys})
+
+
+def _refs(meta: Meta, absences: dict[str, str]) -> list[EpisodeRef]:
     """The episodes whose files are there; a file that is not becomes a finding, with the episodes that need it."""
-    why: dict[str, str] = {}
     waiting: dict[str, list[int]] = {}
     refs = []
     for episode in meta.episodes:
-        files = [episode.data, *(span.file for span in episode.videos.values())]
-        for file in files:
-            if file not in why:
-                why[file] = absence(meta.root / file)
-        lost = [file for file in files if why[file]]
+        lost = [file for file in _files(episode) if absences[file]]
         for file in lost:
             waiting.setdefault(file, []).append(episode.index)
         if not lost:
             name = f"episode_{episode.index:06d}"
             refs.append(EpisodeRef(name, name, _Key(episode)))
-    meta.findings.extend(Finding("missing", _needed_by(file, who), why[file]) for file, who in waiting.items())
+    meta.findings.extend(Finding("missing", _needed_by(file, who), absences[file]) for file, who in waiting.items())
     declared = meta.info.total_episodes
     if declared is not None and declared != len(meta.episodes):
         what = "the number of episodes in meta/info.json is not that of the list of episodes"
@@ -284,7 +321,7 @@ def _info(meta: Meta, shape: Layout, choices: Choices) -> DatasetInfo:
         fps=fps,
         cameras=[camera(name, info.features[key]) for name, key in shape.cameras.items()],
         action_space=space,
-        state_names=[] if shape.state is None else column_names(info.features[shape.state], "state"),
+        state_names=column_names(info, shape.state, "state") if shape.state else [],
         extras={name: info.features[key].width for name, key in shape.extras.items()},
         images=_coding([info.features[key] for key in shape.cameras.values()]),
         source=f"LeRobot {info.codebase_version}: {meta.root.resolve().name}{robot}",
@@ -330,14 +367,20 @@ def _misfit(side: Side, info: Info, episodes: list[EpisodeMeta], shape: Layout) 
     if noted != {episode.index: episode.length for episode in episodes}:
         return "other episodes"
     told, cameras = side.info.info, {name: info.features.get(key) for name, key in side.info.cameras.items()}
+    if set(side.info.cameras.values()) != set(shape.cameras.values()):
+        return "other cameras"
     if [camera(name, feature) for name, feature in cameras.items() if feature is not None] != told.cameras:
         return "other cameras"
     widths = {name: info.features[key].width for name, key in side.info.extras.items() if key in info.features}
-    if widths != told.extras or info.features[shape.action].width != told.action_dim:
+    if widths != told.extras or _width(info, shape.action) != told.action_dim:
         return "other columns"
-    if (info.features[shape.state].width if shape.state else 0) != told.state_dim:
+    if told.state_dim and _width(info, shape.state) != told.state_dim:
         return "other columns of the state"
     return "" if info.fps == told.fps else "another rate"
+
+
+def _width(info: Info, keys: list[str]) -> int:
+    return sum(info.features[key].width for key in keys)
 
 
 def _restored_info(side: Side, choices: Choices) -> DatasetInfo:
@@ -349,7 +392,9 @@ def _restored_info(side: Side, choices: Choices) -> DatasetInfo:
 
 def _restored(source: LeRobotSource, side: Side) -> LeRobotSource:
     """The source with the names that the store had before it was exported."""
-    features = replace(source.features, cameras=side.info.cameras, extras=side.info.extras, success=None)
+    told, shape = side.info, source.features
+    state = shape.state if told.info.state_dim else []
+    features = replace(shape, state=state, cameras=told.cameras, extras=told.extras, success=None)
     refs = [_restored_ref(ref, side.episodes[ref.key.meta.index]) for ref in source.refs]
     kept = [finding for finding in source.findings if finding.kind != "assumed"]
     return replace(source, features=features, refs=refs, findings=kept)

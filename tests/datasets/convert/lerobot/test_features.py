@@ -35,7 +35,7 @@ def info(**features: Any) -> Info:
     ],
 )
 def test_names_are_found_in_any_nesting(names: Any, expected: list[str]) -> None:
-    assert column_names(Feature(dtype="float32", shape=[2], names=names), "a") == expected
+    assert column_names(info(action={**VECTOR, "names": names}), ["action"], "a") == expected
 
 
 @pytest.mark.parametrize(
@@ -48,14 +48,38 @@ def test_names_are_found_in_any_nesting(names: Any, expected: list[str]) -> None
     ],
 )
 def test_the_kind_of_the_actions_follows_from_names_only(names: list[str], kind: str) -> None:
-    space, findings = action_space(info(action={**VECTOR, "names": names}), "action", 10)
+    space, findings = action_space(info(action={**VECTOR, "names": names}), ["action"], 10)
     assert (space.kind, space.names, space.units, space.gripper) == (kind, names, ["?", "?"], "as recorded")
     assert {finding.kind for finding in findings} == {"assumed"}
 
 
 def test_plain_names_of_features_are_taken_too() -> None:
     shape = layout(info(actions=VECTOR, state=VECTOR, image=VIDEO))
-    assert (shape.action, shape.state, shape.cameras) == ("actions", "state", {"image": "image"})
+    assert (shape.action, shape.state, shape.cameras) == (["actions"], ["state"], {"image": "image"})
+
+
+def test_parts_make_up_what_no_feature_has_whole() -> None:
+    one, fingers = {"dtype": "float32", "shape": [1]}, {**VECTOR, "names": ["left", "right"]}
+    told = info(
+        action__b__pos=one, action__a__pos=one, action__count={"dtype": "int64", "shape": [1]},
+        observation__state__arm=VECTOR, observation__state__hand=fingers, observation__force=VECTOR,
+    )  # fmt: skip
+    shape = layout(told)
+    assert shape.action == ["action.b.pos", "action.a.pos"]
+    assert shape.state == ["observation.state.arm", "observation.state.hand"]
+    assert sorted(shape.extras.values()) == ["action.count", "observation.force"]
+    assert [(finding.kind, finding.where) for finding in shape.findings] == [
+        ("assumed", "action.b.pos, action.a.pos"),
+        ("assumed", "observation.state.arm, observation.state.hand"),
+    ]
+    assert column_names(told, shape.state, "state") == ["arm.arm_0", "arm.arm_1", "hand.left", "hand.right"]
+    space, _ = action_space(told, shape.action, 10)
+    assert (space.kind, space.names) == ("joint_position", ["b.pos", "a.pos"])
+
+
+def test_a_whole_feature_goes_before_parts() -> None:
+    shape = layout(info(action=VECTOR, action__raw=VECTOR))
+    assert (shape.action, list(shape.extras.values()), shape.findings) == (["action"], ["action.raw"], [])
 
 
 def test_cameras_lose_their_prefix_unless_two_would_be_one() -> None:

@@ -118,8 +118,21 @@ def test_paths_out_of_the_dataset_are_refused(path: str, v21: Path) -> None:
 
 def test_a_path_with_an_unknown_field_is_refused(v21: Path) -> None:
     change_info(v21, data_path="data/{chunk_index:03d}/{episode_index}.parquet")
+    (v21 / "data").rename(v21 / "rows")
     with pytest.raises(InputError, match="a field chunk_index"):
         loaded(v21)
+
+
+@pytest.mark.parametrize("chunk", ["{chunk_index:03d}", "{episode_index:03d}"])
+def test_files_in_their_usual_place_are_found_if_the_info_names_another(chunk: str, v21: Path) -> None:
+    change_info(v21, data_path=f"data/chunk-{chunk}/episode_{{episode_index:06d}}.parquet")
+    meta = loaded(v21)
+    assert [episode.data for episode in meta.episodes] == [
+        "data/chunk-000/episode_000000.parquet",
+        "data/chunk-000/episode_000001.parquet",
+    ]
+    assert {finding.kind for finding in meta.findings} == {"suspicious"}
+    assert "data/chunk-000/episode_000001.parquet" in [finding.where for finding in meta.findings]
 
 
 def test_damaged_lines_cost_their_episode_only(v21: Path) -> None:

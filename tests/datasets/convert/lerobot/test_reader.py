@@ -76,6 +76,8 @@ def test_a_dataset_is_recognised_by_its_metadata(v21: Path, tmp_path: Path) -> N
     (tmp_path / "other/meta").mkdir(parents=True)
     (tmp_path / "other/meta/info.json").write_text("{}")
     assert not recognise(tmp_path / "other")
+    (tmp_path / "other/meta/info.json").write_text('{"codebase_version": "v3.0"}')
+    assert recognise(tmp_path / "other")
 
 
 def make_v20(root: Path) -> Path:
@@ -209,6 +211,37 @@ def test_a_shared_file_that_is_missing_is_listed_once_with_its_episodes(tmp_path
     assert found[0].startswith(f"videos/{KEY}/chunk-000/file-001.mp4 (of 2 episodes, 2 to 3)")
     assert "git lfs pull" in found[0]
     assert len(source.refs) == 2
+
+
+def test_a_camera_without_any_video_is_left_away(v21: Path) -> None:
+    change_info(v21, features={**features(), "observation.images.top": features()[KEY]})
+    source = opened(v21)
+    assert [camera.name for camera in source.info.cameras] == ["head"]
+    assert said(source, "missing") == ["observation.images.top: none of its videos is there: the camera is left away"]
+    assert len(drawn(source, 1)) == 4
+
+
+def test_videos_that_are_pointers_are_asked_for(v21: Path) -> None:
+    change_info(v21, features={**features(), "observation.images.top": features()[KEY]})
+    for number in (0, 1):
+        file = v21 / f"videos/chunk-000/observation.images.top/episode_{number:06d}.mp4"
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(InputError, match="git lfs pull"):
+        opened(v21)
+
+
+def test_an_action_in_parts_is_put_together(v21: Path) -> None:
+    told = features()
+    parts = {f"action.{joint}": {"dtype": "float32", "shape": [1], "names": None} for joint in JOINTS}
+    change_info(v21, features={**{name: told[name] for name in told if name != "action"}, **parts})
+    for number, length in enumerate((5, 4)):
+        rows = numbers(100 + number, length)
+        split = {f"action.{joint}": rows[:, column] for column, joint in enumerate(JOINTS)}
+        change_rows(v21 / f"data/chunk-000/episode_{number:06d}.parquet", action=None, **split)
+    source = opened(v21)
+    assert source.info.action_space.names == JOINTS
+    np.testing.assert_array_equal(source.read(source.refs[1]).action, numbers(101, 4))
 
 
 def test_a_dataset_of_which_nothing_is_there_is_refused(v3: Path) -> None:
