@@ -88,13 +88,17 @@ def _render(console: Console, out: Path, report: Report, terminal: Terminal) -> 
         _render_findings(console, report, None if terminal.verbose else 3)
     episodes, frames = document["episodes"], document["frames"]
     declared = f" of {episodes['declared']} declared" if episodes["declared"] is not None else ""
-    noops = f" ({frames['noops_dropped']} without a command dropped)" if frames["noops_dropped"] else ""
+    counted = f"{frames['out']} of {frames['in']} frames"
+    if frames["declared"] not in (None, frames["in"]):
+        counted += f" ({frames['declared']} declared)"
+    if frames["noops_dropped"]:
+        counted += f" ({frames['noops_dropped']} without a command dropped)"
     speed = (
         f"{frames['out'] / report.seconds:.0f} frames a second" if report.added and report.seconds else "nothing new"
     )
     verdict = "[yellow]converted with losses[/]" if report.lost else "[green]converted[/]"
     console.print(
-        f"{verdict}: {episodes['converted']} episodes{declared}, {frames['out']} of {frames['in']} frames{noops} in "
+        f"{verdict}: {episodes['converted']} episodes{declared}, {counted} in "
         f"{escape(str(out))}, {report.seconds:.1f} s, {speed}.",
         soft_wrap=True,
     )

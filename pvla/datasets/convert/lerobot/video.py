@@ -35,7 +35,7 @@ class VideoSlice:
         """u8 RGB (h, w, 3), T times.
 
         Raises:
-            Damaged: a picture is not there: none lies within half a frame of its row's time.
+            Damaged: a picture is not whole, or not there: none lies within half a frame of its row's time.
             FFmpegError: the file is no whole video.
         """
         taken = 0
@@ -72,7 +72,7 @@ class WholeVideo:
         """u8 RGB (h, w, 3), `length` times.
 
         Raises:
-            Damaged: the video has fewer pictures.
+            Damaged: the video has fewer pictures, or one is not whole.
             FFmpegError: the file is no whole video.
         """
         taken = 0
@@ -116,11 +116,21 @@ def _pictures(container: Any, stream: Any) -> Iterator[tuple[float, Any]]:
     """Time in s of each frame, and what makes its picture: what is passed over is not turned into RGB.
 
     One reformatter for all frames: PyAV's `to_ndarray` sets one up for each, which takes four times as long.
+
+    Raises:
+        Damaged: FFmpeg has made up a part of a picture that it could not read, as it does for H.264 without a word. The
+            pictures after it build on it, so that one that is passed over counts, too.
     """
     reformatter = VideoReformatter()
     for frame in container.decode(stream):
-        if frame.pts is not None:
-            yield float(frame.pts * stream.time_base), lambda frame=frame: _rgb(reformatter, frame)
+        if frame.pts is None:
+            continue
+        time = float(frame.pts * stream.time_base)
+        if frame.is_corrupt:
+            raise Damaged(
+                f"Its video {Path(container.name).name} is damaged: the picture at {time:.3f} s is not whole."
+            )
+        yield time, lambda frame=frame: _rgb(reformatter, frame)
 
 
 def _rgb(reformatter: VideoReformatter, frame: Any) -> Rgb:

@@ -7,6 +7,7 @@ import os
 import pickle
 from pathlib import Path
 
+import av
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -260,6 +261,20 @@ def test_a_video_with_fewer_pictures_than_rows_is_damaged(v21: Path) -> None:
     source = opened(v21)
     with pytest.raises(Damaged, match="3 pictures for 5 rows"):
         source.read(source.refs[0])
+
+
+def test_a_picture_that_ffmpeg_has_made_up_is_damage(v21: Path) -> None:
+    """FFmpeg conceals what it cannot read of H.264, and goes on."""
+    file = video_of(v21)
+    with av.open(str(file)) as container:
+        packet = [packet for packet in container.demux(video=0) if packet.size][2]
+        at, shown = packet.pos + packet.size // 2, float(packet.pts * packet.time_base)
+    content = bytearray(file.read_bytes())
+    content[at : at + 8] = bytes(8)
+    file.write_bytes(content)
+    assert len(decoded(file)) == 5
+    with pytest.raises(Damaged, match=f"episode_000000.mp4 is damaged: the picture at {shown:.3f} s is not"):
+        drawn(opened(v21), 0)
 
 
 def test_a_video_with_more_pictures_than_rows_is_suspicious(v21: Path) -> None:
