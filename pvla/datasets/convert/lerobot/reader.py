@@ -297,12 +297,22 @@ def _refs(meta: Meta, absences: dict[str, str]) -> list[EpisodeRef]:
             name = f"episode_{episode.index:06d}"
             refs.append(EpisodeRef(name, name, _Key(episode)))
     meta.findings.extend(Finding("missing", _needed_by(file, who), absences[file]) for file, who in waiting.items())
-    declared = meta.info.total_episodes
-    if declared is not None and declared != len(meta.episodes):
-        what = "the number of episodes in meta/info.json is not that of the list of episodes"
-        kind: FindingKind = "missing" if declared > len(meta.episodes) else "suspicious"
-        meta.findings.append(Finding(kind, f"{declared} and {len(meta.episodes)}", what))
+    meta.findings.extend(_miscounts(meta))
     return refs
+
+
+def _miscounts(meta: Meta) -> list[Finding]:
+    """Where the totals of `meta/info.json` are not those of the list of episodes."""
+    findings = []
+    episodes, listed = meta.info.total_episodes, len(meta.episodes)
+    if episodes is not None and episodes != listed:
+        what = "the number of episodes in meta/info.json is not that of the list of episodes"
+        findings.append(Finding("missing" if episodes > listed else "suspicious", f"{episodes} and {listed}", what))
+    frames, listed = meta.info.total_frames, sum(episode.length for episode in meta.episodes)
+    if frames is not None and frames != listed and episodes in (None, len(meta.episodes)):
+        what = "the number of frames in meta/info.json is not that of the list of episodes"
+        findings.append(Finding("suspicious", f"{frames} and {listed}", what))
+    return findings
 
 
 def _needed_by(file: str, episodes: list[int]) -> str:

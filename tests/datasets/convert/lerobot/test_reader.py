@@ -256,6 +256,13 @@ def test_a_declared_number_of_episodes_that_is_not_listed_is_missing(v21: Path) 
     assert said(opened(v21), "missing")[0].startswith("7 and 2")
 
 
+def test_a_declared_number_of_frames_that_is_not_listed_is_suspicious(v21: Path) -> None:
+    change_info(v21, total_frames=70)
+    assert said(opened(v21), "suspicious") == [
+        "70 and 9: the number of frames in meta/info.json is not that of the list of episodes"
+    ]
+
+
 def test_a_video_with_fewer_pictures_than_rows_is_damaged(v21: Path) -> None:
     write_video(video_of(v21), [picture(0, t) for t in range(3)])
     source = opened(v21)
