@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from importlib import import_module
 from itertools import islice
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pvla.datasets.convert.hdf5.files import SUFFIXES
-from pvla.datasets.convert.source import UNREADABLE, Choices, Source, first_line, plain_text
+from pvla.datasets.convert.source import UNREADABLE, Choices, Finding, Source, first_line, plain_text
 from pvla.datasets.shard import READ_ERRORS
 from pvla.errors import InputError
 
@@ -73,9 +73,18 @@ def open_source(path: Path, format: str = "auto", choices: Choices | None = None
     """
     choices = choices or Choices()
     try:
-        return _with_plain_names(_format(path, format).open(path, choices))
+        chosen = _format(path, format)
+        source = chosen.open(path, choices)
+        if chosen.deep:
+            source.findings += [_beside(folder, path, other) for folder, other in _datasets_below(path)]
+        return _with_plain_names(source)
     except UNREADABLE as error:
         raise InputError(f"{path} cannot be opened ({first_line(error)}): is it whole?") from error
+
+
+def _beside(folder: Path, path: Path, other: Format) -> Finding:
+    what = f"a dataset of another format, {other.name}, in the same folder: convert it by itself"
+    return Finding("left out", str(folder.relative_to(path)), what)
 
 
 def _with_plain_names(source: Source) -> Source:
@@ -95,21 +104,21 @@ def _format(path: Path, name: str) -> Format:
     for format in FORMATS:
         if format.recognises(path):
             return format
-    if below := _dataset_below(path):
-        folder, found = below
+    for folder, found in _datasets_below(path):
         raise InputError(f"{path} is no dataset, but {folder} looks like one of the format {found.name}: give that.")
     known = "; ".join(format.what for format in FORMATS)
     raise InputError(f"{path} is of no format that pvla reads: it has {found_in(path)}. Formats are: {known}.")
 
 
-def _dataset_below(path: Path) -> tuple[Path, Format] | None:
-    """The first folder, one or two levels below, that is a dataset; a few are tried."""
-    if not path.is_dir():
-        return None
+def _datasets_below(path: Path) -> Iterator[tuple[Path, Format]]:
+    """Folders one or two levels below that are datasets, of formats that are not looked for there; a few are tried."""
     below = (folder for pattern in ("*", "*/*") for folder in sorted(path.glob(pattern)) if folder.is_dir())
-    shallow = [format for format in FORMATS if not format.deep]
-    tries = ((folder, format) for folder in islice(below, _TRIED) for format in shallow)
-    return next(((folder, format) for folder, format in tries if format.recognises(folder)), None)
+    seen: set[Path] = set()
+    for folder in islice(below, _TRIED):
+        format = next((format for format in FORMATS if not format.deep and format.recognises(folder)), None)
+        if format is not None and folder.parent not in seen:
+            seen.add(folder)
+            yield folder, format
 
 
 def found_in(path: Path) -> str:

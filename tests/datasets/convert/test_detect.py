@@ -6,6 +6,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from hdf5_fixtures import make_robomimic, robosuite_demo
 from rlds_fixtures import make_rlds
 
 from pvla.datasets.convert.conversion import convert
@@ -57,6 +58,17 @@ def test_a_folder_above_a_dataset_names_it(tmp_path: Path) -> None:
     (tmp_path / "recordings/bowls/meta/info.json").write_text('{"codebase_version": "v3.0"}')
     with pytest.raises(InputError, match=r"is no dataset, but .*recordings/bowls looks like one .* lerobot"):
         open_source(tmp_path)
+
+
+def test_a_dataset_of_another_format_beside_hdf5_files_is_said(tmp_path: Path) -> None:
+    make_robomimic(tmp_path / "lab/demo.hdf5", {"demo_0": robosuite_demo(0, 4)})
+    (tmp_path / "bowls/meta").mkdir(parents=True)
+    (tmp_path / "bowls/meta/info.json").write_text('{"codebase_version": "v3.0"}')
+    source = open_source(tmp_path)
+    assert source.format == "robomimic"
+    assert [(found.kind, found.where) for found in source.findings if "another format" in found.what] == [
+        ("left out", "bowls")
+    ]
 
 
 def test_keys_of_hdf5_files_below_a_folder_are_named(tmp_path: Path) -> None:

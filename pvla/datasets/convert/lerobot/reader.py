@@ -22,7 +22,7 @@ from pvla.datasets.convert.lerobot.features import (
 )
 from pvla.datasets.convert.lerobot.meta import INFO, EpisodeMeta, Feature, Info, Meta, load_info, load_meta
 from pvla.datasets.convert.lerobot.parquet import EpisodeRows
-from pvla.datasets.convert.lerobot.paths import NOT_THERE, absence
+from pvla.datasets.convert.lerobot.present import present
 from pvla.datasets.convert.lerobot.side import Side, SideEpisode, load_side
 from pvla.datasets.convert.lerobot.video import TablePictures, VideoSlice, WholeVideo, look_at
 from pvla.datasets.convert.source import (
@@ -66,20 +66,17 @@ def open_source(path: Path, choices: Choices) -> Source:
     described = load_info(path)
     shape = layout(described)
     meta = load_meta(path, described, [key for key in shape.cameras.values() if key not in shape.pictures])
-    absences = _absences(meta)
-    shape = _without_lost_cameras(meta, shape, absences)
-    refs = _refs(meta, absences)
-    if not refs:
-        raise InputError(
-            f"None of the {len(meta.episodes)} episodes of {path} has all its files "
-            f"({meta.findings[0].where}: {meta.findings[0].what})."
-        )
+    shape, episodes = present(meta, shape)
+    if not episodes:
+        first = next(finding for finding in meta.findings if finding.kind == "missing")
+        count = len(meta.episodes)
+        raise InputError(f"None of the {count} episodes of {path} has all its files ({first.where}: {first.what}).")
     side = _side(meta, shape)
     info = _info(meta, shape, choices) if side is None else _restored_info(side, choices)
     source = LeRobotSource(
         path,
         info,
-        refs,
+        [_ref(episode) for episode in episodes],
         [*meta.findings, *shape.findings],
         len(meta.episodes) if meta.info.total_episodes is None else meta.info.total_episodes,
         meta.info.total_frames,
@@ -252,71 +249,9 @@ def _with_side(episode: SourceEpisode, side: SideEpisode) -> SourceEpisode:
     )
 
 
-def _absences(meta: Meta) -> dict[str, str]:
-    """Of each file that the episodes need why it cannot be used, "" if it can."""
-    files = {file for episode in meta.episodes for file in _files(episode)}
-    return {file: absence(meta.root / file) for file in files}
-
-
-def _files(episode: EpisodeMeta) -> list[str]:
-    return [episode.data, *(span.file for span in episode.videos.values())]
-
-
-def _without_lost_cameras(meta: Meta, shape: Layout, absences: dict[str, str]) -> Layout:
-    """The layout without the cameras of which there is no video at all, if some camera is left; they become findings.
-
-    Datasets are published with cameras in `meta/info.json` that were left away to keep them small.
-    """
-    lost = [
-        name
-        for name, key in shape.cameras.items()
-        if key not in shape.pictures
-        and all(absences[episode.videos[key].file] == NOT_THERE for episode in meta.episodes)
-    ]
-    if not lost or len(lost) == len(shape.cameras):
-        return shape
-    keys = {shape.cameras[name] for name in lost}
-    what = "none of its videos is there: the camera is left away"
-    meta.findings.extend(Finding("missing", key, what) for key in sorted(keys))
-    meta.episodes = [
-        replace(episode, videos={key: span for key, span in episode.videos.items() if key not in keys})
-        for episode in meta.episodes
-    ]
-    return replace(shape, cameras={name: key for name, key in shape.cameras.items() if key not in keys})
-
-
-def _refs(meta: Meta, absences: dict[str, str]) -> list[EpisodeRef]:
-    """The episodes whose files are there; a file that is not becomes a finding, with the episodes that need it."""
-    waiting: dict[str, list[int]] = {}
-    refs = []
-    for episode in meta.episodes:
-        lost = [file for file in _files(episode) if absences[file]]
-        for file in lost:
-            waiting.setdefault(file, []).append(episode.index)
-        if not lost:
-            name = f"episode_{episode.index:06d}"
-            refs.append(EpisodeRef(name, name, _Key(episode)))
-    meta.findings.extend(Finding("missing", _needed_by(file, who), absences[file]) for file, who in waiting.items())
-    meta.findings.extend(_miscounts(meta))
-    return refs
-
-
-def _miscounts(meta: Meta) -> list[Finding]:
-    """Where the totals of `meta/info.json` are not those of the list of episodes."""
-    findings = []
-    episodes, listed = meta.info.total_episodes, len(meta.episodes)
-    if episodes is not None and episodes != listed:
-        what = "the number of episodes in meta/info.json is not that of the list of episodes"
-        findings.append(Finding("missing" if episodes > listed else "suspicious", f"{episodes} and {listed}", what))
-    frames, listed = meta.info.total_frames, sum(episode.length for episode in meta.episodes)
-    if frames is not None and frames != listed and episodes in (None, len(meta.episodes)):
-        what = "the number of frames in meta/info.json is not that of the list of episodes"
-        findings.append(Finding("suspicious", f"{frames} and {listed}", what))
-    return findings
-
-
-def _needed_by(file: str, episodes: list[int]) -> str:
-    return file if len(episodes) == 1 else f"{file} (of {len(episodes)} episodes, {episodes[0]} to {episodes[-1]})"
+def _ref(episode: EpisodeMeta) -> EpisodeRef:
+    name = f"episode_{episode.index:06d}"
+    return EpisodeRef(name, name, _Key(episode))
 
 
 def _info(meta: Meta, shape: Layout, choices: Choices) -> DatasetInfo:
