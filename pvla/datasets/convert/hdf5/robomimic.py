@@ -1,9 +1,10 @@
 """robomimic HDF5, as robomimic, robosuite, MimicGen and Isaac Lab write it.
 
-A file has `data/demo_<i>/{actions, obs/<key>, states, rewards, dones}`, attributes `env_args` (JSON) and `total` of
-`data`, `num_samples`, `model_file` and (Isaac Lab) `success` of a demonstration, and `mask/<filter key>` lists of
-demonstrations (robomimic.github.io/docs/datasets/overview.html). Pictures lie upright: robomimic flips what
-MuJoCo renders before it writes it (`EnvRobosuite.get_observation`). It has no instruction and no time stamps.
+A file has `data/demo_<i>/{actions, obs/<key>, states, rewards, dones}`, attributes `env_args` (JSON; robosuite's own
+recorder writes `env_info`) and `total` of `data`, `num_samples`, `model_file` and (Isaac Lab) `success` of a
+demonstration, and `mask/<filter key>` lists of demonstrations (robomimic.github.io/docs/datasets/overview.html).
+Pictures lie upright: robomimic flips what MuJoCo renders before it writes it (`EnvRobosuite.get_observation`). It has
+no instruction and no time stamps.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from pvla.datasets.convert.hdf5.source import (
     scan,
 )
 from pvla.datasets.convert.source import Choices, EpisodeRef, Finding, SourceEpisode
-from pvla.datasets.schema import ActionSpace, DatasetInfo
+from pvla.datasets.schema import ActionKind, ActionSpace, DatasetInfo
 from pvla.errors import InputError
 
 FPS: Final = 20.0
@@ -42,6 +43,18 @@ FPS: Final = 20.0
 _STATE: Final = ("eef_pos", "eef_quat", "gripper_qpos", "gripper_pos", "joint_pos")
 _OF_ROBOT: Final = re.compile(rf"obs/((?:robot\d+_)?(?:left_|right_)?)({'|'.join(_STATE)})")
 _REPEATED: Final = "next_obs/"
+_ISAAC: Final[dict[str, tuple[ActionKind, list[str], str]]] = {
+    "IK-Rel": (
+        "eef_delta",
+        [*robosuite.POSE, "gripper"],
+        "actions are changes of the hand's pose, then the gripper; their scale is not said",
+    ),
+    "IK-Abs": (
+        "eef_pose",
+        ["x", "y", "z", "q0", "q1", "q2", "q3", "gripper"],
+        "actions are the hand's position and quaternion, then the gripper; frame and order are not said",
+    ),
+}
 _NO_WORDS: Final = re.compile(
     r"isaac|mimic|franka|panda|sawyer|iiwa|jaco|ur\d+e?|kinova3|gr1t2|g1|ik|rel|abs|osc|joint|pose|pos|visuomotor|"
     r"blueprint|skillgen|play|v\d+|d\d+"
@@ -101,6 +114,7 @@ def open_source(path: Path, choices: Choices) -> RobomimicSource:
         layout=layout,
         instructions={name: words for name, (words, _) in said.items()},
         turns_gripper=space.gripper == robosuite.OPEN_IS_ONE,
+        scaled=space.kind == "eef_delta" and space.frame != "?",
         sparse=_env_kwargs(env).get("reward_shaping") is False,
     )
 
@@ -112,12 +126,14 @@ class RobomimicSource(Hdf5Source):
     Attributes:
         instructions: by file, for demonstrations that bring none of their own; "" if the user has given one.
         turns_gripper: whether the gripper's columns, -1 open and +1 closed, become 1 open and 0 closed.
+        scaled: whether the actions are robosuite's deltas, which lie in -1 to 1.
         sparse: whether the reward says that the task is done, and nothing else.
     """
 
     format: ClassVar[str] = "robomimic"
     instructions: dict[str, str] = field(default_factory=dict)
     turns_gripper: bool = False
+    scaled: bool = False
     sparse: bool = False
 
     def finish(self, episode: SourceEpisode, group: h5py.Group, ref: EpisodeRef) -> SourceEpisode:
@@ -125,6 +141,9 @@ class RobomimicSource(Hdf5Source):
         episode.instruction = _own_instruction(group) or self.instructions[ref.key[0]]
         episode.success = _success(group, episode.extras.get("rewards") if self.sparse else None)
         episode.findings += declared_length(group, len(episode.action), ref)
+        if self.scaled and (count := robosuite.cut_off(episode.action, self.info.action_space)):
+            what = "commands beyond -1 to 1, which robosuite's controller cuts off, stay as recorded"
+            episode.findings.append(Finding("suspicious", f"{ref.source_id}: {count} frames", what))
         if self.turns_gripper:
             episode.action = robosuite.open_is_one(episode.action, self.info.action_space.names)
         return episode
@@ -148,7 +167,8 @@ def _look(file: h5py.File, name: str) -> _Look | None:
     frames = sum(frames_in(data, f"{demo}/actions") for demo in demos)
     models = any(text(data[demo], "model_file") for demo in sample(demos) if isinstance(data.get(demo), h5py.Group))
     looks = anatomies([(data, demo) for demo in demos], "actions")
-    return _Look(demos, frames, document(data, "env_args"), number(data, "total"), masks, models, looks)
+    env = document(data, "env_args") or robosuite.recorded_env(document(data, "env_info"))
+    return _Look(demos, frames, env, number(data, "total"), masks, models, looks)
 
 
 def _layout(path: Path, census: Census) -> tuple[Layout, dict[str, int], list[Finding]]:
@@ -219,12 +239,10 @@ def _action_space(env: dict[str, Any], width: int, fps: float) -> tuple[ActionSp
     name = str(env.get("env_name", ""))
     if space := robosuite.action_space(_env_kwargs(env), width, fps):
         return space, []
-    if "IK-Rel" in name and width == 7:
-        space = robosuite.unknown_space(width, fps).model_copy(
-            update={"kind": "eef_delta", "names": [*robosuite.POSE, "gripper"]}
-        )
-        what = "actions are changes of the hand's pose, then the gripper: env_name says IK-Rel; their scale is not said"
-        return space, [Finding("assumed", name, what)]
+    for mark, (kind, columns, what) in _ISAAC.items():
+        if mark in name and width == len(columns):
+            space = robosuite.unknown_space(width, fps).model_copy(update={"kind": kind, "names": columns})
+            return space, [Finding("assumed", name, f"{what}: env_name says {mark}")]
     what = "nothing says what the actions mean: their kind is unknown"
     return robosuite.unknown_space(width, fps), [Finding("assumed", "data/demo_*/actions", what)]
 

@@ -9,24 +9,37 @@ All its grippers open at -1 and close at +1 (`GripperModel.format_action`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from pvla.datasets.convert.source import Damaged
-from pvla.datasets.schema import ActionSpace
+from pvla.datasets.schema import ActionKind, ActionSpace
 
 POSE: Final = ["x", "y", "z", "rx", "ry", "rz"]
+ARM: Final = [*POSE, "gripper"]
+UNITS: Final = ["m"] * 3 + ["rad"] * 3
 SCALE: Final = [0.05, 0.05, 0.05, 0.5, 0.5, 0.5]
 OPEN_IS_ONE: Final[Literal["1 = open, 0 = closed"]] = "1 = open, 0 = closed"
 
 
-def delta_space(scale: list[float], frame: str, fps: float, arms: int = 1) -> ActionSpace:
+def delta_space(scale: list[float], frame: str, fps: float, names: Sequence[str] = ARM) -> ActionSpace:
     """Changes of the hand's pose; a unit "0.05 m" means that 1 in that column is 0.05 m."""
-    units = [f"{size:g} {unit}" for size, unit in zip(scale, ["m"] * 3 + ["rad"] * 3, strict=True)]
+    return _space("eef_delta", names, [f"{size:g} {unit}" for size, unit in zip(scale, UNITS, strict=True)], frame, fps)
+
+
+def _space(kind: ActionKind, names: Sequence[str], units: Sequence[str], frame: str, fps: float) -> ActionSpace:
+    """Actions of one or more arms; `units` are of a pose's six columns."""
+    by_column = dict(zip(POSE, units, strict=True))
     return ActionSpace(
-        kind="eef_delta", names=_names(arms), units=[*units, "1"] * arms, frame=frame, gripper=OPEN_IS_ONE, rate_hz=fps
+        kind=kind,
+        names=list(names),
+        units=[by_column.get(name.rpartition(".")[2], "1") for name in names],
+        frame=frame,
+        gripper=OPEN_IS_ONE if any(name.endswith("gripper") for name in names) else "none",
+        rate_hz=fps,
     )
 
 
@@ -51,19 +64,30 @@ def action_space(env_kwargs: dict[str, Any], width: int, fps: float) -> ActionSp
         fps: control steps a second.
     """
     controller = _controller(env_kwargs.get("controller_configs"))
-    arms = width // 7
-    if controller.get("type") != "OSC_POSE" or width != 7 * arms or arms < 1:
-        return None
-    if controller.get("impedance_mode", "fixed") != "fixed":
+    names = _names(width)
+    if controller.get("type") != "OSC_POSE" or controller.get("impedance_mode", "fixed") != "fixed" or not names:
         return None
     frame = str(controller.get("input_ref_frame", "base" if "input_type" in controller else "world"))
     if not controller.get("control_delta", controller.get("input_type", "delta") == "delta"):
-        units = [*["m"] * 3, *["rad"] * 3, "1"] * arms
-        return ActionSpace(
-            kind="eef_pose", names=_names(arms), units=units, frame=frame, gripper=OPEN_IS_ONE, rate_hz=fps
-        )
+        return _space("eef_pose", names, UNITS, frame, fps)
     scale = _scale(controller)
-    return None if scale is None else delta_space(scale, frame, fps, arms)
+    return None if scale is None else delta_space(scale, frame, fps, names)
+
+
+def recorded_env(env_info: dict[str, Any]) -> dict[str, Any]:
+    """What robosuite's own recorder says (`env_info`: the name and the arguments side by side), as `env_args`."""
+    return {"env_name": env_info["env_name"], "env_kwargs": env_info} if "env_name" in env_info else {}
+
+
+def cut_off(action: npt.NDArray[Any], space: ActionSpace) -> int:
+    """Frames with a command beyond [-1, 1], which the controller cuts off (`Controller.scale_action`).
+
+    Args:
+        action: (T, A) as recorded.
+        space: what it means.
+    """
+    poses = [not name.endswith("gripper") for name in space.names]
+    return int((np.abs(action[:, poses]) > 1).any(axis=1).sum())
 
 
 def open_is_one(action: npt.NDArray[Any], names: list[str]) -> npt.NDArray[np.float64]:
@@ -84,9 +108,15 @@ def open_is_one(action: npt.NDArray[Any], names: list[str]) -> npt.NDArray[np.fl
     return turned
 
 
-def _names(arms: int) -> list[str]:
-    columns = [*POSE, "gripper"]
-    return columns if arms == 1 else [f"robot{arm}.{name}" for arm in range(arms) for name in columns]
+def _names(width: int) -> list[str]:
+    """Columns of arms with grippers, else of bare ones (as in robosuite's Wipe); [] if the width is of neither."""
+    for columns in (ARM, POSE):
+        arms, rest = divmod(width, len(columns))
+        if arms == 1 and not rest:
+            return columns
+        if arms and not rest:
+            return [f"robot{arm}.{name}" for arm in range(arms) for name in columns]
+    return []
 
 
 def _controller(configs: object) -> dict[str, Any]:

@@ -178,6 +178,39 @@ def test_what_robosuite_says_of_its_actions() -> None:
     ):
         assert robosuite.action_space(controller(**changes), 7, 20) is None
     assert robosuite.action_space(controller(), 8, 20) is None
+    bare = robosuite.action_space(controller(), 6, 20)
+    assert bare is not None
+    assert (bare.names, bare.units[3], bare.gripper) == (robosuite.POSE, "0.5 rad", "none")
+
+
+def test_what_robosuites_own_recorder_writes(tmp_path: Path) -> None:
+    """Attributes and columns as in `demonstrations/lift/demo.hdf5` of robosuite 1.4.1; 3.75 is what a mouse gave."""
+    action = robosuite_demo(0, 4)["actions"]
+    action[1:3, 0] = 3.75, -3.75
+    file = make_robomimic(tmp_path / "demo.hdf5", {"demo_1": {"actions": action, "states": numbers(0, 4, 32)}})
+    with h5py.File(file, "a") as opened:
+        data = opened["data"]
+        del data.attrs["env_args"]
+        data.attrs["env"] = "Lift"
+        data.attrs["env_info"] = json.dumps({"env_name": "Lift", "robots": "Panda", **controller()})
+    source = open_(file)
+    episode = source.read(source.refs[0])
+    assert (source.info.action_space.kind, source.info.action_space.units[0]) == ("eef_delta", "0.05 m")
+    assert episode.instruction == "lift"
+    np.testing.assert_array_equal(episode.action[:, :6], action[:, :6])
+    np.testing.assert_array_equal(episode.action[:, 6], (1 - action[:, 6]) / 2)
+    beyond = int((np.abs(action[:, :6]) > 1).any(axis=1).sum())
+    assert [(found.kind, found.where) for found in episode.findings] == [
+        ("suspicious", f"demo.hdf5/data/demo_1: {beyond} frames")
+    ]
+
+
+@pytest.mark.parametrize(("mark", "width", "kind"), [("IK-Rel", 7, "eef_delta"), ("IK-Abs", 8, "eef_pose")])
+def test_what_the_names_of_isaac_labs_tasks_say(mark: str, width: int, kind: str, tmp_path: Path) -> None:
+    demo = {**isaac_demo(0, 3), "actions": numbers(0, 3, width)}
+    source = open_(make_robomimic(tmp_path / "a.hdf5", {"demo_0": demo}, {"env_name": f"Isaac-Stack-{mark}-v0"}))
+    assert (source.info.action_space.kind, source.info.action_space.gripper) == (kind, "as recorded")
+    assert any(f"env_name says {mark}" in said for said in findings(source, "assumed"))
     assert robosuite.action_space({"controller_configs": "default"}, 7, 20) is None
 
 
