@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.markup import escape
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pvla.datasets.checks import Problem
     from pvla.datasets.store import Episode, Store
 
+_EXAMPLES: Final = 3
 PathArgument = Annotated[Path | None, typer.Argument(help="The dataset; else the one under data/.", show_default=False)]
 
 
@@ -102,7 +103,7 @@ def validate(
         "warnings": len(problems) - errors,
         "problems": [vars(problem) for problem in problems],
     }
-    terminal.result(document, lambda console: _render_problems(console, dataset, problems, quiet))
+    terminal.result(document, lambda console: _render_problems(console, dataset, problems, terminal))
     raise typer.Exit(2 if errors else 1 if problems and strict else 0)
 
 
@@ -191,15 +192,27 @@ def _render_made(console: Console, store: Store, added: int) -> None:
     console.print(f"[green]made[/] {escape(str(store.path))}: {added} episodes added, {len(store)} in all.")
 
 
-def _render_problems(console: Console, path: Path, problems: list[Problem], only_verdict: bool) -> None:
-    for problem in [] if only_verdict else problems:
-        colour = "red" if problem.level == "error" else "yellow"
-        console.print(f"[{colour}]{problem.level}[/] {escape(str(problem))}", soft_wrap=True)
+def _render_problems(console: Console, path: Path, problems: list[Problem], terminal: Terminal) -> None:
+    if not terminal.quiet:
+        _render_alike(console, problems, None if terminal.verbose else _EXAMPLES)
     errors = sum(problem.level == "error" for problem in problems)
     verdict = "[red]damaged[/]" if errors else "[green]whole[/]"
     warnings = len(problems) - errors
     counts = f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}"
     console.print(f"{verdict}: {escape(str(path))} has {counts}.", soft_wrap=True)
+
+
+def _render_alike(console: Console, problems: list[Problem], examples: int | None) -> None:
+    """Problems that read equal stand together, with a few examples of each, or all (None)."""
+    alike: dict[tuple[str, str], list[Problem]] = {}
+    for problem in problems:
+        alike.setdefault((problem.level, problem.what), []).append(problem)
+    for (level, _), group in alike.items():
+        label = f"[{'red' if level == 'error' else 'yellow'}]{level}[/]"
+        for problem in group[:examples]:
+            console.print(f"{label} {escape(str(problem))}", soft_wrap=True)
+        if more := len(group) - len(group[:examples]):
+            console.print(f"{label} and {more} more like the last: --verbose lists them")
 
 
 def _render_view(console: Console, episode: Episode, files: list[Path]) -> None:

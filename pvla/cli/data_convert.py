@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 from rich.markup import escape
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from pvla.datasets.convert.report import Report
 
-_COLOURS = {"missing": "red", "damaged": "red", "suspicious": "yellow", "dropped": "yellow"}
+_EXAMPLES: Final = 3
+_COLUMNS: Final = 16
+_COLOURS: Final = {"missing": "red", "damaged": "red", "suspicious": "yellow", "dropped": "yellow"}
 
 
 def convert(
@@ -84,8 +86,8 @@ def _action(text: str) -> Literal["as-recorded", "next-state"]:
 def _render(console: Console, out: Path, report: Report, terminal: Terminal) -> None:
     document = report.document()
     if not terminal.quiet:
-        _render_content(console, report)
-        _render_findings(console, report, None if terminal.verbose else 3)
+        _render_content(console, report, None if terminal.verbose else _COLUMNS)
+        _render_findings(console, report, None if terminal.verbose else _EXAMPLES)
     episodes, frames = document["episodes"], document["frames"]
     declared = f" of {episodes['declared']} declared" if episodes["declared"] is not None else ""
     counted = f"{frames['out']} of {frames['in']} frames"
@@ -105,18 +107,19 @@ def _render(console: Console, out: Path, report: Report, terminal: Terminal) -> 
     console.print(f"[dim]wrote[/] {escape(str(out / report.file))}", soft_wrap=True)
 
 
-def _render_content(console: Console, report: Report) -> None:
+def _render_content(console: Console, report: Report, most: int | None) -> None:
     info, document = report.info, report.document()
     space = info.action_space
     console.print(f"[bold]{escape(info.name)}[/] ({escape(info.source)}), {info.fps:g} Hz")
     for camera in info.cameras:
         console.print(f"  camera {escape(camera.name)}: {camera.width} x {camera.height}")
     console.print(f"  actions: {space.kind}, frame {escape(space.frame)}, gripper {space.gripper}")
-    statistics = info.statistics.get("action")
-    for column, (name, unit) in enumerate(zip(space.names, space.units, strict=True)):
-        if statistics is not None and column < 16:
-            low, high = statistics.min[column], statistics.max[column]
+    if ranges := info.statistics.get("action"):
+        columns = list(zip(space.names, space.units, ranges.min, ranges.max, strict=True))
+        for name, unit, low, high in columns[:most]:
             console.print(escape(f"    {name} [{unit}]: {low:.4g} to {high:.4g}"))
+        if hidden := len(columns) - len(columns[:most]):
+            console.print(f"    and {hidden} more: --verbose and the report list them")
     texts = document["instructions"]
     shown = ", ".join(f"'{text}' ({count}x)" for text, count in list(texts.items())[:5])
     more = f" and {len(texts) - 5} more" if len(texts) > 5 else ""

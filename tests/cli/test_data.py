@@ -102,6 +102,21 @@ def test_validate_damaged(dataset: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert document["problems"][-1]["episode"] == "b"
 
 
+def test_problems_that_read_equal_are_shown_by_a_few(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_dataset(workspace / "data" / "small", ("a", "b", "c", "d", "e"))
+    with h5py.File(workspace / "data" / "small" / "shards" / "shard-00000.h5", "r+") as file:
+        for episode in file.values():
+            episode["action"][1, 0] = np.nan
+    assert run(["data", "validate"]) == 2
+    out = capsys.readouterr().out
+    assert out.count("it is nan") == 3
+    assert "error and 2 more like the last: --verbose lists them" in out
+    assert run(["data", "validate", "--verbose"]) == 2
+    out = capsys.readouterr().out
+    assert out.count("it is nan") == 5
+    assert "more like the last" not in out
+
+
 def test_validate_warnings(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
     index = json.loads((dataset / "dataset.json").read_text())
     (dataset / "dataset.json").write_text(json.dumps({**index, "fps": 20.0}))

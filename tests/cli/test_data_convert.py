@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 from rlds_fixtures import make_rlds
 
@@ -26,6 +28,19 @@ def test_a_whole_source(source: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert "'stack the bowls' (3x)" in told
     assert "left out" in told
     assert call("data", "validate", tmp_path / "out") == 0
+
+
+def test_columns_that_are_not_shown_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    values = np.random.default_rng(0).normal(size=(6, 20)).astype(np.float32)
+    with h5py.File(tmp_path / "episode_0.hdf5", "w") as file:
+        file["action"] = file["observations/qpos"] = values
+    wide = tmp_path / "episode_0.hdf5"
+    call("data", "convert", wide, tmp_path / "out", "--workers", 1, "--instruction", "fold", "--fps", 50)
+    told = capsys.readouterr().out
+    assert told.count(" to ") == 16
+    assert "and 4 more: --verbose and the report list them" in told
+    call("data", "convert", wide, tmp_path / "all", "--workers", 1, "--instruction", "fold", "--fps", 50, "--verbose")
+    assert capsys.readouterr().out.count(" to ") == 20
 
 
 def test_a_source_with_losses_exits_with_1_and_lists_them(
