@@ -46,7 +46,7 @@ _REPEATED: Final = "next_obs/"
 _ISAAC: Final[dict[str, tuple[ActionKind, list[str], str]]] = {
     "IK-Rel": (
         "eef_delta",
-        [*robosuite.POSE, "gripper"],
+        robosuite.ARM,
         "actions are changes of the hand's pose, then the gripper; their scale is not said",
     ),
     "IK-Abs": (

@@ -66,16 +66,15 @@ def _whole(meta: Meta, absences: dict[str, str]) -> list[EpisodeMeta]:
 
 def _miscounts(meta: Meta) -> list[Finding]:
     """Where the totals of `meta/info.json` are not those of the list of episodes."""
-    findings = []
     episodes, listed = meta.info.total_episodes, len(meta.episodes)
     if episodes is not None and episodes != listed:
         what = "the number of episodes in meta/info.json is not that of the list of episodes"
-        findings.append(Finding("missing" if episodes > listed else "suspicious", f"{episodes} and {listed}", what))
-    frames, listed = meta.info.total_frames, sum(episode.length for episode in meta.episodes)
-    if frames is not None and frames != listed and episodes in (None, len(meta.episodes)):
+        return [Finding("missing" if episodes > listed else "suspicious", f"{episodes} and {listed}", what)]
+    frames, summed = meta.info.total_frames, sum(episode.length for episode in meta.episodes)
+    if frames is not None and frames != summed:
         what = "the number of frames in meta/info.json is not that of the list of episodes"
-        findings.append(Finding("suspicious", f"{frames} and {listed}", what))
-    return findings
+        return [Finding("suspicious", f"{frames} and {summed}", what)]
+    return []
 
 
 def _needed_by(file: str, episodes: list[int]) -> str:

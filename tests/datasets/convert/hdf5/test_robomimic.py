@@ -178,6 +178,7 @@ def test_what_robosuite_says_of_its_actions() -> None:
     ):
         assert robosuite.action_space(controller(**changes), 7, 20) is None
     assert robosuite.action_space(controller(), 8, 20) is None
+    assert robosuite.action_space({"controller_configs": "default"}, 7, 20) is None
     bare = robosuite.action_space(controller(), 6, 20)
     assert bare is not None
     assert (bare.names, bare.units[3], bare.gripper) == (robosuite.POSE, "0.5 rad", "none")
@@ -211,7 +212,6 @@ def test_what_the_names_of_isaac_labs_tasks_say(mark: str, width: int, kind: str
     source = open_(make_robomimic(tmp_path / "a.hdf5", {"demo_0": demo}, {"env_name": f"Isaac-Stack-{mark}-v0"}))
     assert (source.info.action_space.kind, source.info.action_space.gripper) == (kind, "as recorded")
     assert any(f"env_name says {mark}" in said for said in findings(source, "assumed"))
-    assert robosuite.action_space({"controller_configs": "default"}, 7, 20) is None
 
 
 def test_damage_costs_one_demonstration_only(tmp_path: Path) -> None:
