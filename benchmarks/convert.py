@@ -2,9 +2,9 @@
 
 All sides get the same input in one run and take turns; what counts is the ratio of the medians. Each conversion is a
 process of its own, timed from its start to its end. Its memory is the largest sum of the resident memory of it and its
-children, looked at every 20 ms. With `--times 10` pvla also converts `--grow-from` episodes and ten times as many:
-whether its memory grows with them. It has to be more episodes than all workers keep in memory (16 each), or what grows
-is their use of that.
+children, looked at every 20 ms. The input has to be long: of a few episodes a side's start is most of its time. With
+`--times 10` pvla also converts `--grow-from` episodes and ten times as many: whether its memory grows with them. It has
+to be more episodes than all workers keep in memory (16 each), or what grows is their use of that.
 
 The others live in environments of their own:
 
@@ -42,7 +42,7 @@ from pvla.datasets.store import Store
 
 LOOK_S = 0.02
 PAGE = os.sysconf("SC_PAGE_SIZE")
-EPISODES = {"lerobot": 4, "robomimic": 200, "rlds": 250, "aloha": 8}
+EPISODES = {"lerobot": 48, "robomimic": 200, "rlds": 250, "aloha": 16}
 GROW_FROM = {"lerobot": 40, "robomimic": 200, "rlds": 250, "aloha": 40}
 PVLA = """
 import sys
