@@ -1,6 +1,6 @@
 """How fast LeRobot's video could be converted at most, and what each way would notice.
 
-    python benchmarks/convert_floor.py --episodes 6 --flips 25
+    python benchmarks/convert_floor.py --episodes 24 --flips 25
 
 Two ways to read the one whole episode of the LeRobot sample (`PVLA_SHARED_DATA`), repeated: to copy its rows and its
 video as they are and to count the packets, as LeRobot's own program from v2.1 to v3.0 does; and to decode every
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
 import sys
 import tempfile
 import time
@@ -24,10 +23,8 @@ import av
 import h5py
 import numpy as np
 import pyarrow.parquet as pq
+from convert_inputs import ROWS, VIDEO
 
-SHARED = Path(os.environ.get("PVLA_SHARED_DATA", Path(__file__).parents[2] / "shared/data")) / "lerobot_v21"
-ROWS = SHARED / "data/chunk-000/episode_000001.parquet"
-VIDEO = next((SHARED / "videos").rglob("episode_000001.mp4"), SHARED)
 HEAD_AND_TAIL = 20_000  # bytes that are left alone: the container's own tables
 
 
@@ -85,7 +82,7 @@ def noticed(way: Callable[[bytes], int], flips: int) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--episodes", type=int, default=6)
+    parser.add_argument("--episodes", type=int, default=24)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--flips", type=int, default=25)
     a = parser.parse_args()

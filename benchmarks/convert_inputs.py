@@ -15,30 +15,30 @@ import pyarrow.parquet as pq
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("PVLA_SHARED_DATA", ROOT / "../shared/data"))
-EPISODE = "chunk-000/episode_000001.parquet"
+SAMPLE = SHARED / "lerobot_v21"
 CAMERA = "observation.images.cam_high"
+ROWS = SAMPLE / "data/chunk-000/episode_000001.parquet"
+VIDEO = SAMPLE / f"videos/chunk-000/{CAMERA}/episode_000001.mp4"
 ALOHA_FRAMES = 100
 
 
 def lerobot(folder: Path, episodes: int) -> None:
     """The one whole LeRobot v2.1 episode (393 frames of 640 x 480 AV1 video), renumbered."""
-    source = SHARED / "lerobot_v21"
-    table = pq.read_table(source / "data" / EPISODE)
-    stats = json.loads((source / "meta/episodes_stats.jsonl").read_text().splitlines()[1])["stats"]
-    entry = json.loads((source / "meta/episodes.jsonl").read_text().splitlines()[1])
+    table = pq.read_table(ROWS)
+    stats = json.loads((SAMPLE / "meta/episodes_stats.jsonl").read_text().splitlines()[1])["stats"]
+    entry = json.loads((SAMPLE / "meta/episodes.jsonl").read_text().splitlines()[1])
     for part in ("data/chunk-000", f"videos/chunk-000/{CAMERA}", "meta"):
         (folder / part).mkdir(parents=True)
     for number in range(episodes):
         name = f"chunk-000/episode_{number:06d}.parquet"
         pq.write_table(_renumbered(table, number), folder / "data" / name)
-        video = source / f"videos/chunk-000/{CAMERA}/episode_000001.mp4"
-        shutil.copyfile(video, folder / f"videos/chunk-000/{CAMERA}/episode_{number:06d}.mp4")
+        shutil.copyfile(VIDEO, folder / f"videos/chunk-000/{CAMERA}/episode_{number:06d}.mp4")
     entries = [{**entry, "episode_index": number} for number in range(episodes)]
     all_stats = [{"episode_index": number, "stats": stats} for number in range(episodes)]
     for name, lines in (("episodes", entries), ("episodes_stats", all_stats)):
         (folder / f"meta/{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    shutil.copyfile(source / "meta/tasks.jsonl", folder / "meta/tasks.jsonl")
-    info = json.loads((source / "meta/info.json").read_text())
+    shutil.copyfile(SAMPLE / "meta/tasks.jsonl", folder / "meta/tasks.jsonl")
+    info = json.loads((SAMPLE / "meta/info.json").read_text())
     totals = {"total_episodes": episodes, "total_frames": episodes * len(table), "total_videos": episodes}
     info |= {**totals, "splits": {"train": f"0:{episodes}"}}
     (folder / "meta/info.json").write_text(json.dumps(info))
@@ -81,7 +81,7 @@ def rlds(folder: Path, episodes: int) -> None:
 def aloha(folder: Path, episodes: int) -> None:
     """ALOHA's HDF5 with raw pictures: the LeRobot episode's video, its first 14 columns, 100 frames each."""
     folder.mkdir(parents=True)
-    table = pq.read_table(SHARED / "lerobot_v21/data" / EPISODE)
+    table = pq.read_table(ROWS)
     columns = {
         name: np.stack(table[name].to_numpy())[:, :14].astype(np.float64) for name in ("observation.state", "action")
     }
@@ -96,7 +96,7 @@ def aloha(folder: Path, episodes: int) -> None:
 
 
 def _pictures(count: int) -> np.ndarray:
-    with av.open(str(SHARED / f"lerobot_v21/videos/chunk-000/{CAMERA}/episode_000001.mp4")) as container:
+    with av.open(str(VIDEO)) as container:
         frames = (frame.to_ndarray(format="rgb24") for frame in container.decode(video=0))
         return np.stack([next(frames) for _ in range(count)])
 

@@ -38,6 +38,7 @@ from typing import Any
 
 import av
 import numpy as np
+from convert_inputs import ROOT, VIDEO
 from PIL import Image
 
 from pvla.datasets.convert.conversion import convert
@@ -50,9 +51,6 @@ from pvla.datasets.schema import ActionSpace, Camera, DatasetInfo
 from pvla.datasets.store import Store
 from pvla.datasets.writer import StoreWriter
 
-ROOT = Path(__file__).resolve().parent.parent
-SHARED = Path(os.environ.get("PVLA_SHARED_DATA", ROOT / "../shared/data"))
-VIDEO = "lerobot_v21/videos/chunk-000/observation.images.cam_high/episode_000001.mp4"
 FPS, WIDTH = 30, 26
 CAMERAS = ("head", "wrist")
 Rgb = np.ndarray
@@ -90,7 +88,7 @@ def recorded(folder: Path, episodes: int) -> Path:
 
 
 def pictures() -> Iterator[Rgb]:
-    with av.open(str(SHARED / VIDEO)) as container:
+    with av.open(str(VIDEO)) as container:
         for frame in container.decode(video=0):
             yield frame.to_ndarray(format="rgb24")
 

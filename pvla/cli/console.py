@@ -62,6 +62,10 @@ class Terminal:
         if self.verbose and not self.quiet:
             self.notes.print(text)
 
+    def most(self, count: int) -> int | None:
+        """How many of a list to print: `count`, or all (None) with --verbose."""
+        return None if self.verbose else count
+
     def progress(self) -> Progress:
         """A progress display on stderr for work of more than two seconds; a context manager."""
         columns = (

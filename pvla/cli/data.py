@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from pvla.datasets.checks import Problem
     from pvla.datasets.store import Episode, Store
 
-_EXAMPLES: Final = 3
 PathArgument = Annotated[Path | None, typer.Argument(help="The dataset; else the one under data/.", show_default=False)]
 
 
@@ -194,7 +193,7 @@ def _render_made(console: Console, store: Store, added: int) -> None:
 
 def _render_problems(console: Console, path: Path, problems: list[Problem], terminal: Terminal) -> None:
     if not terminal.quiet:
-        _render_alike(console, problems, None if terminal.verbose else _EXAMPLES)
+        _render_alike(console, problems, terminal.most(3))
     errors = sum(problem.level == "error" for problem in problems)
     verdict = "[red]damaged[/]" if errors else "[green]whole[/]"
     warnings = len(problems) - errors

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from pvla.datasets.convert.report import Report
 
-_EXAMPLES: Final = 3
-_COLUMNS: Final = 16
 _COLOURS: Final = {"missing": "red", "damaged": "red", "suspicious": "yellow", "dropped": "yellow"}
 
 
@@ -86,8 +84,8 @@ def _action(text: str) -> Literal["as-recorded", "next-state"]:
 def _render(console: Console, out: Path, report: Report, terminal: Terminal) -> None:
     document = report.document()
     if not terminal.quiet:
-        _render_content(console, report, None if terminal.verbose else _COLUMNS)
-        _render_findings(console, report, None if terminal.verbose else _EXAMPLES)
+        _render_content(console, report, terminal.most(16))
+        _render_findings(console, report, terminal.most(3))
     episodes, frames = document["episodes"], document["frames"]
     declared = f" of {episodes['declared']} declared" if episodes["declared"] is not None else ""
     counted = f"{frames['out']} of {frames['in']} frames"

@@ -26,3 +26,8 @@ def test_quiet_silences_notes_and_verbose_adds_details(capsys: pytest.CaptureFix
     Terminal(quiet=True, verbose=True).note("working")
     Terminal(verbose=True).detail("more")
     assert capsys.readouterr().err == "more\n"
+
+
+def test_verbose_prints_all_of_a_list() -> None:
+    assert [0, 1, 2][: Terminal().most(2)] == [0, 1]
+    assert [0, 1, 2][: Terminal(verbose=True).most(2)] == [0, 1, 2]

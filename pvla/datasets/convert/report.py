@@ -125,7 +125,7 @@ class Group:
     wheres: list[str]
 
 
-def grouped(findings: Iterable[Finding], examples: int | None = 3) -> list[Group]:
+def grouped(findings: Iterable[Finding], examples: int | None) -> list[Group]:
     """Equal findings together, what is lost first, then the most frequent; each with a few places, or all (None)."""
     wheres: dict[tuple[str, str], list[str]] = {}
     for finding in findings:

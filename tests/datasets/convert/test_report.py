@@ -30,7 +30,7 @@ def test_counts() -> None:
 
 def test_equal_findings_are_one_group_and_losses_come_first() -> None:
     findings = [Finding("suspicious", f"s{n}", "still") for n in range(9)] + [Finding("damaged", "x", "cut")]
-    first, second = grouped(findings)
+    first, second = grouped(findings, 3)
     assert (first.kind, first.count, first.wheres) == ("damaged", 1, ["x"])
     assert (second.count, second.wheres) == (9, ["s0", "s1", "s2"])
 
